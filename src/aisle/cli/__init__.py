@@ -1,0 +1,1 @@
+"""The command `aisle`: one thin file a command, loaded when it is called."""

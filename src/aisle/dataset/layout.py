@@ -1,0 +1,42 @@
+"""Which array of the dataset folder holds what. Each name is a file `<name>.npy`.
+
+    users.id                 int64 ids sorted, or users.id.offsets + users.id.data (see `storage.strings`)
+    items.id                 the same for items
+    events.offsets           (users + 1,) int64: user u's events are offsets[u]:offsets[u + 1]
+    events.item              (events,) int32 item codes
+    events.event             (events,) uint8 event codes
+    events.time              (events,) int64 microseconds since 1970 UTC, or the order
+    events.<column>          optional and context columns, by kind
+    items.<feature>          catalogue, one row an item of `items.id`, by kind
+    users.<feature>          users table, one row a user of `users.id`, by kind
+
+Kinds: number = float32, NaN missing. integer = int32, -1 missing. group = uint32. category = int32 codes, -1 missing,
+with its vocabulary as `<name>.vocabulary.offsets` + `.data`. categories = several codes a row: `<name>.offsets`
+(rows + 1,) int64 + `<name>.codes` int32 + vocabulary. text = `<name>.offsets` + `<name>.data`, empty where missing.
+"""
+
+from __future__ import annotations
+
+USER_ID = "users.id"
+ITEM_ID = "items.id"
+OFFSETS = "events.offsets"
+ITEM = "events.item"
+EVENT = "events.event"
+TIME = "events.time"
+
+REJECTS_NAME = "rejects.parquet"
+
+
+def event_column(name: str) -> str:
+    """Return the array name of an optional or context column."""
+    return f"events.{name}"
+
+
+def item_feature(name: str) -> str:
+    """Return the array name of a catalogue column."""
+    return f"items.{name}"
+
+
+def user_feature(name: str) -> str:
+    """Return the array name of a users-table column."""
+    return f"users.{name}"

@@ -1,0 +1,1 @@
+"""Facts about this machine, by the standard library alone."""

@@ -1,0 +1,1 @@
+"""A recipe becomes a run: what a notebook calls."""

@@ -1,0 +1,1 @@
+"""Where events become model input: vocabularies and histories. NumPy only, shared by training and serving."""

@@ -1,0 +1,61 @@
+"""What each shopper did, in order, as a compressed sparse row (CSR) block of arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Histories:
+    """R histories one after another; history r is the slice offsets[r]:offsets[r + 1], oldest event first.
+
+    Attributes:
+        offsets: (R + 1,) int64.
+        item: (E,) int32 item codes.
+        event: (E,) uint8 `schema.events.Event` codes.
+        time: (E,) int64, microseconds since 1970 UTC, or the place in the order where the log has no time.
+    """
+
+    offsets: NDArray[np.int64]
+    item: NDArray[np.int32]
+    event: NDArray[np.uint8]
+    time: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(R,) events a history."""
+        return np.diff(self.offsets)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(E,) the row that each event belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def row(self, index: int) -> NDArray[np.int32]:
+        """Return the item codes of one history."""
+        return self.item[self.offsets[index] : self.offsets[index + 1]]
+
+    def where(self, keep: NDArray[np.bool_]) -> Histories:
+        """Keep some events: (E,) bool; every row stays, some may become empty."""
+        kept = np.concatenate([[0], np.cumsum(keep)])
+        return Histories(kept[self.offsets].astype(np.int64), self.item[keep], self.event[keep], self.time[keep])
+
+    def take(self, rows: NDArray[np.integer]) -> Histories:
+        """Select histories by row, in the order given; a row of -1 gives an empty history."""
+        known = rows >= 0
+        starts = np.where(known, self.offsets[np.where(known, rows, 0)], 0)
+        lengths = np.where(known, self.offsets[np.where(known, rows, 0) + 1] - starts, 0)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Histories(offsets, self.item[index], self.event[index], self.time[index])
+
+    @classmethod
+    def empty(cls, rows: int) -> Histories:
+        """Return R histories without events."""
+        return cls(np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64))

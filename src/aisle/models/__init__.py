@@ -1,0 +1,1 @@
+"""Every recommender, one readable file each."""

@@ -1,0 +1,1 @@
+"""From scores to lists: seen items out, ties settled, top k, and the fallback for shoppers nobody knows. NumPy only."""

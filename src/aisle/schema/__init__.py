@@ -1,0 +1,1 @@
+"""Plain data contracts: column names, event kinds, and the manifest of a prepared dataset."""
