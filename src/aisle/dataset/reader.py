@@ -48,7 +48,7 @@ class Feature:
         cell = self.values[row].item()
         if self.vocabulary is not None:
             return self.vocabulary[cell] if cell >= 0 else None
-        return None if cell != cell or (self.kind == "integer" and cell < 0) else cell
+        return None if np.isnan(cell) or (self.kind == "integer" and cell < 0) else cell
 
 
 class Dataset:

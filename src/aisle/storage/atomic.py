@@ -18,9 +18,9 @@ from pathlib import Path
 from aisle.errors import AisleError
 
 # What the place can be blamed for; any other OSError is our own bug and keeps its traceback.
-_PLACE_ERRORS = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG
-}  # fmt: skip
+_PLACE_ERRORS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR
+)  # fmt: skip
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
