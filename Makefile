@@ -1,0 +1,54 @@
+# The two commands are `make demo` and `make test`. Both set everything up in .venv first; a second call installs nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEMO := runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow format lint types check bench lock clean
+
+help:  ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
+
+setup: $(STAMP)  ## create .venv from the lock file
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aisle needs Python >= 3.11; this is " + sys.version.split()[0] + " (try make PYTHON=python3.11 setup)")'
+	@echo "setting up .venv from requirements.lock (about a minute, once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## simulate a shop, train four models, print the leaderboard and recommendations (about 2 minutes)
+	@AISLE=$(BIN)/aisle OUT=$(DEMO) sh demo/run.sh
+
+test: $(STAMP)  ## the unit tests
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)  ## the longer tests: public logs, kill -9, scale
+	$(BIN)/python -m pytest -m slow
+
+format: $(STAMP)  ## rewrite the code in its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+check: lint types test test-slow  ## everything that must hold before a commit lands
+
+bench: $(STAMP)  ## measure again what benchmarks/ claims (quiet machine, about an hour)
+	$(BIN)/python -m benchmarks.prepare.run
+	$(BIN)/python -m benchmarks.evaluate.run
+
+lock: $(STAMP)  ## pin what is installed now
+	{ sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --all --exclude-editable --exclude pip | sed 's/+cpu$$//'; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:  ## remove what the commands above made
+	rm -rf .venv runs data .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

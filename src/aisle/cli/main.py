@@ -1,0 +1,93 @@
+"""The command `aisle`: finds the subcommand, and is the only place that turns an error into an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+
+import click
+
+from aisle import __version__
+from aisle.errors import AisleError, did_you_mean
+
+COMMANDS = {
+    "simulate": "write the logs and the catalogue of a simulated shop",
+    "prepare": "raw logs -> dataset",
+    "train": "dataset + recipe -> run",
+    "evaluate": "measure a run again, or under another protocol",
+    "recommend": "lists for shoppers, or items like an item",
+    "compare": "the paired difference between two runs, with its interval",
+    "report": "leaderboard of runs, as table, JSON and page",
+}
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Loads a command's file when it is called: `aisle --help` and `aisle prepare` never import torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"aisle.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest name for a misspelt command."""
+        if args and args[0] not in COMMANDS:
+            ctx.fail(f"no command '{args[0]}'; {did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="aisle")
+def aisle() -> None:
+    """From a shopper log to recommendations.
+
+    \b
+    Example:
+      aisle simulate --users 10000 --items 2000 --events 300000 --seed 1 --out data/shop
+      aisle prepare data/shop/events.parquet --items data/shop/items.parquet --out data/shop-dataset
+      aisle train data/shop-dataset --recipe ncf --out runs/ncf
+      aisle recommend runs/ncf --user u0000017
+    """
+
+
+def main() -> int:
+    """Run the command line and return its exit status."""
+    try:
+        aisle.main(standalone_mode=False)
+    except AisleError as error:
+        _say_error(error)
+        return error.exit_status
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; finished work is kept (a training run goes on with --resume)", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`aisle ... | head`): nothing is wrong with us.
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def _say_error(error: AisleError) -> None:
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}))
+    click.echo(f"error: {error}", err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
