@@ -1,0 +1,69 @@
+"""Pictures of a run: learning curves, and the leaderboard with its intervals. Drawn without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+from matplotlib.figure import Figure
+
+# Colours that stay apart for colour-blind readers (Okabe and Ito, 2008).
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
+_DPI = 144
+
+
+def png(figure: Figure) -> bytes:
+    """Render a figure; no date or version inside, so that equal figures are equal bytes."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def curves(epochs: Sequence[Mapping[str, Any]], metric: str, best_epoch: int | None) -> Figure:
+    """Draw loss and validation metric by epoch.
+
+    Args:
+        epochs: one record an epoch with "epoch", "loss" and, where validated, "metric".
+        metric: what the validation metric is called.
+        best_epoch: the epoch whose weights were kept.
+    """
+    figure = Figure(figsize=(7.2, 3.2), layout="constrained")
+    loss_axis, metric_axis = figure.subplots(1, 2)
+    numbers = [record["epoch"] for record in epochs]
+    loss_axis.plot(numbers, [record["loss"] for record in epochs], color=BLUE, marker="o", markersize=3)
+    loss_axis.set(title="training loss", xlabel="epoch")
+    measured = [(record["epoch"], record["metric"]) for record in epochs if record.get("metric") is not None]
+    metric_axis.plot(*zip(*measured, strict=True) if measured else ([], []), color=ORANGE, marker="o", markersize=3)
+    metric_axis.set(title=f"validation {metric}", xlabel="epoch")
+    if best_epoch is not None and measured:
+        metric_axis.axvline(best_epoch, color=GREY, linestyle=":", label=f"kept: epoch {best_epoch}")
+        metric_axis.legend(frameon=False)
+    for axis in (loss_axis, metric_axis):
+        _quiet(axis)
+    return figure
+
+
+def leaderboard(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> Figure:
+    """Draw each model's metrics with their intervals, best model on top.
+
+    Args:
+        rows: leaderboard rows: "model", metric -> value, metric + "_ci" -> [low, high].
+        metrics: which metrics, one panel each.
+    """
+    figure = Figure(figsize=(4.2 * len(metrics), 0.9 + 0.42 * len(rows)), layout="constrained")
+    for index, metric in enumerate(metrics):
+        axis = figure.add_subplot(1, len(metrics), index + 1)
+        for place, row in enumerate(reversed(rows)):
+            low, high = row[f"{metric}_ci"]
+            colour = GREY if row.get("perfect") else BLUE
+            axis.errorbar(row[metric], place, xerr=[[row[metric] - low], [high - row[metric]]], fmt="o", color=colour, capsize=3)
+        axis.set(title=f"{metric}, 95% interval", xlim=(0, None))
+        axis.set_yticks(range(len(rows)), [row["model"] for row in reversed(rows)] if index == 0 else [""] * len(rows))
+        _quiet(axis)
+    return figure
+
+
+def _quiet(axis: Any) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(visible=True, alpha=0.25)

@@ -1,0 +1,160 @@
+"""A recipe: everything that decides a run, in one TOML file whose keys are checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from aisle.dataset.split import SplitConfig
+from aisle.errors import AisleError, did_you_mean
+from aisle.evaluate.protocol import EvaluateConfig
+from aisle.experiment.registry import MODELS, ModelConfig
+from aisle.storage.atomic import write_atomic
+from aisle.train.config import TrainConfig
+
+_Config = TypeVar("_Config")
+_BUILT_IN = resources.files("aisle.recipes") / "models"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run, besides the dataset.
+
+    Attributes:
+        model: a name in `experiment.registry.MODELS`.
+        parameters: the model's own config; its keys stand under `[parameters]`.
+        split: how the dataset is cut, `[split]`.
+        train: the loop, `[train]`; not used by models that only count.
+        evaluate: the protocol, `[evaluate]`.
+        baselines: models measured beside this one on the same cases.
+
+    Example:
+        >>> load_recipe("ncf", ["parameters.factors=16"]).parameters.factors
+        16
+    """
+
+    model: str
+    parameters: ModelConfig
+    split: SplitConfig
+    train: TrainConfig
+    evaluate: EvaluateConfig
+    baselines: tuple[str, ...] = ("popularity", "item-knn")
+
+
+def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: the name of a recipe that ships with aisle ("ncf"), or the path of a TOML file.
+        overrides: "section.key=value" each, the value as TOML or plain text; a later one wins.
+
+    Raises:
+        AisleError: E400 no such recipe, E401 unknown key, E402 a value that does not fit, E403 not TOML.
+    """
+    raw = _read(source)
+    for override in overrides:
+        _apply(raw, override)
+    return parse_recipe(raw, str(source))
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that ship with aisle."""
+    return sorted(entry.name.removesuffix(".toml") for entry in _BUILT_IN.iterdir() if entry.name.endswith(".toml"))
+
+
+def _read(source: str | Path) -> dict[str, Any]:
+    path = Path(source)
+    if not path.suffix and str(source) in recipe_names():
+        text = (_BUILT_IN / f"{source}.toml").read_text()
+    elif path.is_file():
+        text = path.read_text()
+    else:
+        raise AisleError(
+            f"no recipe '{source}': neither a recipe of aisle nor a file",
+            hint=did_you_mean(str(source), recipe_names()),
+            code="E400",
+        )
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AisleError(f"recipe {source} is not TOML: {error}", hint="see `aisle train --help` for an example", code="E403") from error
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in place."""
+    path, equals, value = override.partition("=")
+    *sections, key = path.strip().split(".")
+    if not equals or not key:
+        raise AisleError(f"--set {override!r} is not KEY=VALUE", hint="for example --set train.epochs=5", code="E401")
+    for section in sections:
+        raw = raw.setdefault(section, {})
+        if not isinstance(raw, dict):
+            raise AisleError(f"--set {override!r}: '{section}' is a value, not a section", hint="leave the rest out", code="E401")
+    try:
+        raw[key] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        raw[key] = value.strip()
+
+
+def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
+    """Check a recipe that is already read; see `load_recipe`."""
+    _check_keys(raw, [field.name for field in dataclasses.fields(Recipe)], "", where)
+    model = raw.get("model")
+    if model not in MODELS:
+        raise AisleError(f"{where}: model = {model!r} is not a model", hint=did_you_mean(str(model), MODELS), code="E402")
+    baselines = raw.get("baselines", Recipe.baselines)
+    for name in baselines:
+        if name not in MODELS:
+            raise AisleError(f"{where}: baseline {name!r} is not a model", hint=did_you_mean(str(name), MODELS), code="E402")
+    return Recipe(
+        model=model,
+        parameters=_section(MODELS[model].config, raw, "parameters", where),
+        split=_section(SplitConfig, raw, "split", where),
+        train=_section(TrainConfig, raw, "train", where),
+        evaluate=_section(EvaluateConfig, raw, "evaluate", where),
+        baselines=tuple(baselines),
+    )
+
+
+def _section(config: type[_Config], raw: Mapping[str, Any], name: str, where: str) -> _Config:
+    values = raw.get(name, {})
+    if not isinstance(values, Mapping):
+        raise AisleError(f"{where}: '{name}' is {values!r}, not a section", hint=f"write it as [{name}]", code="E402")
+    _check_keys(values, [field.name for field in dataclasses.fields(config)], f"{name}.", where)  # type: ignore[arg-type]
+    try:
+        return TypeAdapter(config).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([name, *(str(part) for part in first["loc"])])
+        raise AisleError(
+            f"{where}: {key} = {first['input']!r} does not fit: {first['msg']}", hint=f"mend {key} and run again", code="E402"
+        ) from error
+
+
+def _check_keys(values: Mapping[str, Any], known: Sequence[str], prefix: str, where: str) -> None:
+    for key in values:
+        if key not in known:
+            raise AisleError(f"{where}: unknown key '{prefix}{key}'", hint=did_you_mean(key, known), code="E401")
+
+
+def recipe_as_dict(recipe: Recipe) -> dict[str, Any]:
+    """Return every key with its value, defaults included, as plain JSON types."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return plain
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe as TOML that `load_recipe` reads back equal."""
+    plain = recipe_as_dict(recipe)
+    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items() if not isinstance(value, dict)]
+    for name, section in plain.items():
+        if isinstance(section, dict):
+            lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items() if value is not None)]
+    write_atomic(path, "\n".join(lines) + "\n")

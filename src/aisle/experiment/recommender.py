@@ -1,0 +1,278 @@
+"""The same verbs for every model: fit, recommend, similar_items, evaluate, save, load."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from aisle import __version__
+from aisle.dataset.cases import Cases, Split
+from aisle.dataset.reader import Dataset
+from aisle.dataset.split import split as cut
+from aisle.errors import AisleError, did_you_mean
+from aisle.evaluate.evaluation import Evaluation, evaluate
+from aisle.evaluate.facts import Facts
+from aisle.evaluate.protocol import EvaluateConfig
+from aisle.experiment.recipe import Recipe, parse_recipe, recipe_as_dict
+from aisle.experiment.registry import MODELS, Fitted, Job
+from aisle.features.histories import Histories
+from aisle.features.vocabulary import Vocabulary
+from aisle.recommend.recommender import Recommendations, recommend, similar_items
+from aisle.recommend.scorer import Scorer
+from aisle.schema.events import Event
+from aisle.storage.atomic import atomic_folder
+from aisle.storage.strings import Strings
+from aisle.train.checkpoint import Checkpoints
+from aisle.train.watch import EpochRecord, Watch
+
+FORMAT_VERSION = 1
+_MODEL_NAME, _ARRAYS_NAME = "model.json", "model.safetensors"
+
+
+class Recommender:
+    """A model with the maps and histories that it needs to answer for raw ids.
+
+    Args:
+        recipe: which model, how it is trained, split and measured.
+
+    Example:
+        >>> model = Recommender(load_recipe("item-knn")).fit(Dataset(folder))      # doctest: +SKIP
+        >>> model.recommend(["u0000017"], k=5)                                     # doctest: +SKIP
+        >>> model.evaluate().means["HR@10"]                                        # doctest: +SKIP
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.fitted: Fitted | None = None
+        self._split: Split | None = None
+        self._dataset: Dataset | None = None
+
+    def fit(
+        self,
+        dataset: Dataset,
+        split: Split | None = None,
+        *,
+        watch: Watch | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> Self:
+        """Learn from the training part of a dataset.
+
+        Args:
+            dataset: a prepared dataset.
+            split: how it is cut; by default as the recipe says.
+            watch: callbacks; without its own `validate`, NDCG on the validation cases chooses the epoch.
+            checkpoints: where to keep an epoch at a time, for `resume`.
+
+        Raises:
+            AisleError: E5xx when training cannot go on (no such device, a loss that is no number, another run's checkpoint).
+        """
+        split = split or cut(dataset, self.recipe.split)
+        self._dataset, self._split = dataset, split
+        self._facts = facts_of(dataset, split, refit=self.recipe.train.refit)
+        watch = watch or Watch()
+        if watch.validate is None and len(split.validation):
+            watch = dataclasses.replace(watch, validate=self._validate, metric=self.validation_metric)
+        kind = MODELS[self.recipe.model]
+        self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
+        self._scorer: Scorer = self.fitted.model
+        self._users, self._items = dataset.users, dataset.items
+        positive = np.isin(dataset.histories.event, [Event[name] for name in self.recipe.split.positive_events])
+        self._known = dataset.histories.where(positive)
+        return self
+
+    @property
+    def validation_metric(self) -> str:
+        """The metric that chooses the epoch."""
+        return f"NDCG@{self.recipe.evaluate.k[0]}"
+
+    @property
+    def records(self) -> Sequence[EpochRecord]:
+        """One record an epoch of training."""
+        return self._need_fit().records
+
+    def _validate(self, scorer: Scorer) -> float:
+        assert self._split is not None
+        train_only = facts_of(self._need_dataset(), self._split, refit=False)
+        quick = dataclasses.replace(self.recipe.evaluate, lists=False, resamples=0)
+        return evaluate(scorer, self._split.validation, quick, train_only).means[self.validation_metric]
+
+    def evaluate(self, cases: Cases | None = None, config: EvaluateConfig | None = None) -> Evaluation:
+        """Measure on the test cases of the split (or on others), as the recipe's protocol says (or another).
+
+        Raises:
+            AisleError: E304 for a loaded model without cases: it carries no test answers.
+        """
+        if cases is None:
+            if self._split is None:
+                raise AisleError(
+                    "a loaded model carries no test cases", hint="pass cases=split(dataset, recipe.split).test", code="E304"
+                )
+            cases = self._split.test
+        return evaluate(self._scorer, cases, config or self.recipe.evaluate, self._facts)
+
+    def recommend(
+        self, users: Sequence[Any], *, k: int = 10, filter_seen: bool = True, candidates: Sequence[Any] | None = None
+    ) -> pl.DataFrame:
+        """Return the k best items for each user.
+
+        Args:
+            users: raw user ids. One that nobody knows gets popular items, said so in `source`.
+            k: list length; fewer where fewer can be recommended.
+            filter_seen: leave out what the user already had.
+            candidates: raw item ids to choose from; those not in the catalogue cannot be recommended.
+
+        Returns:
+            Columns user_id, item_id, score, rank (from 1), source ("model" or "popular"), best first for each user.
+
+        Raises:
+            AisleError: E305 when none of the candidates is in the catalogue.
+        """
+        code_B = self._users.encode(users)
+        allowed = None
+        if candidates is not None:
+            allowed = self._items.encode(candidates)
+            allowed = allowed[allowed >= 0]
+            if not len(allowed):
+                raise AisleError(
+                    f"none of the {len(candidates)} candidates is in the catalogue",
+                    hint="candidates are raw item ids as in the log",
+                    code="E305",
+                )
+        known = self._known.take(code_B)
+        lists = recommend(
+            self._scorer, self._facts.fallback, code_B, known, k=k, filter_seen=filter_seen, candidates=allowed
+        )
+        return self._table("user_id", list(users), lists).with_columns(pl.Series("source", lists.source, dtype=pl.String))
+
+    def similar_items(self, items: Sequence[Any], *, k: int = 10) -> pl.DataFrame:
+        """Return the k items most like each given one.
+
+        Returns:
+            Columns item_id (the one asked about), similar_item_id, score, rank.
+
+        Raises:
+            AisleError: E306 for an item that is not in the catalogue.
+        """
+        codes = self._items.encode(items)
+        for item, code in zip(items, codes, strict=True):
+            if code < 0:
+                raise AisleError(
+                    f"item {item!r} is not in this model's catalogue of {len(self._items):,} items",
+                    hint="use a raw item id as in the log",
+                    code="E306",
+                )
+        lists = similar_items(self._scorer, codes, k=k)
+        table = self._table("item_id", list(items), lists, answer="similar_item_id")
+        return table
+
+    def known_items(self, user: Any) -> list[int | str]:
+        """Return the raw ids of what a user did, oldest first; empty for an unknown user."""
+        return self._items.decode(self._known.take(self._users.encode([user])).item)
+
+    def _table(self, key: str, asked: list[Any], lists: Recommendations, answer: str = "item_id") -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                key: pl.Series([asked[row] for row in lists.row], strict=False),
+                answer: pl.Series(self._items.decode(lists.item), dtype=pl.String if self._items.kind == "string" else pl.Int64),
+                "score": lists.score,
+                "rank": lists.rank,
+            }
+        )
+
+    def save(self, folder: Path, *, overwrite: bool = False) -> None:
+        """Write the model: one JSON file, one safetensors file. Loading needs neither the dataset nor pickle."""
+        arrays = {f"model.{name}": array for name, array in self._need_fit().model.state().items()}
+        arrays |= _vocabulary_arrays("users", self._users) | _vocabulary_arrays("items", self._items)
+        arrays |= {f"known.{name}": getattr(self._known, name) for name in ("offsets", "item", "event", "time")}
+        arrays |= {"facts.fallback": self._facts.fallback, "facts.item_events": self._facts.item_events}
+        arrays |= {"facts.user_events": self._facts.user_events}
+        about = {"format_version": FORMAT_VERSION, "aisle_version": __version__, "recipe": recipe_as_dict(self.recipe)}
+        with atomic_folder(folder, overwrite=overwrite) as partial:
+            (partial / _MODEL_NAME).write_text(json.dumps(about, indent=2))
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial / _ARRAYS_NAME)
+
+    @classmethod
+    def load(cls, folder: Path) -> Recommender:
+        """Read a model that `save` wrote.
+
+        Raises:
+            AisleError: E307 when there is none, or it is newer or damaged.
+        """
+        about, arrays = _read_saved(Path(folder))
+        self = cls(parse_recipe(about["recipe"], str(folder)))
+        kind = MODELS[self.recipe.model]
+        state = {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
+        model = kind.load(self.recipe.parameters, state)
+        self.fitted = Fitted(model, (), None, "cpu", 0.0)
+        self._scorer = model
+        self._users, self._items = _vocabulary_of("users", arrays), _vocabulary_of("items", arrays)
+        self._known = Histories(*(arrays[f"known.{name}"] for name in ("offsets", "item", "event", "time")))
+        self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])
+        return self
+
+    def _need_fit(self) -> Fitted:
+        if self.fitted is None:
+            raise AisleError("this model is not fitted", hint="call fit(dataset) first", code="E308")
+        return self.fitted
+
+    def _need_dataset(self) -> Dataset:
+        assert self._dataset is not None
+        return self._dataset
+
+
+def facts_of(dataset: Dataset, split: Split, *, refit: bool) -> Facts:
+    """Return what evaluation needs to know about the training part: popularity, counts, categories, prices, segments."""
+    features = dataset.manifest.item_features
+    category = dataset.item_feature("category") if features.get("category") == "category" else None
+    price = dataset.item_feature("price") if features.get("price") == "number" else None
+    segments: dict[str, Any] = {}
+    if dataset.manifest.user_features.get("segment") == "category":
+        segment = dataset.user_feature("segment")
+        segments["segment"] = [str(segment.value(row) or "none") for row in range(dataset.n_users)]
+    return Facts.of(
+        split.refit if refit else split.train,
+        dataset.n_items,
+        category=None if category is None else category.values,
+        price=None if price is None else price.values,
+        segments=segments,
+    )
+
+
+def _vocabulary_arrays(name: str, vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:
+    if isinstance(vocabulary.ids, Strings):
+        return {f"{name}.offsets": vocabulary.ids.offsets, f"{name}.data": vocabulary.ids.data}
+    return {f"{name}.id": vocabulary.ids}
+
+
+def _vocabulary_of(name: str, arrays: dict[str, NDArray[Any]]) -> Vocabulary:
+    if f"{name}.id" in arrays:
+        return Vocabulary(arrays[f"{name}.id"])
+    return Vocabulary(Strings(arrays[f"{name}.offsets"], arrays[f"{name}.data"]))
+
+
+def _read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    hint = "save the model again, or train it again"
+    try:
+        about = json.loads((folder / _MODEL_NAME).read_text())
+        version = about["format_version"]
+        if version != FORMAT_VERSION:
+            raise AisleError(
+                f"model {folder} has format {version}; this aisle reads format {FORMAT_VERSION}", hint="upgrade aisle", code="E307"
+            )
+        return about, load_file(folder / _ARRAYS_NAME)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise AisleError(f"no model can be read from {folder}: {error}", hint=hint, code="E307") from error
+
+
+def model_names(wrong: str) -> str:
+    """Return a suggestion for a misspelt model name."""
+    return did_you_mean(wrong, MODELS)

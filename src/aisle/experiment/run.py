@@ -1,0 +1,278 @@
+"""A run: one recipe on one dataset, in one folder that says everything about it and can be resumed.
+
+    recipe.toml        every key, defaults included
+    environment.json   machine, packages, git commit, and what the bits of the weights depend on
+    dataset.json       path and content hash
+    log.txt, log.jsonl what happened
+    epochs.json        one record an epoch; curves.png the same as a picture; tensorboard/ the same for TensorBoard
+    checkpoints/       the last and the best epoch, removed when the run is finished
+    model/             see `experiment.recommender`
+    test/              per-case results of the model; baselines/<name>/ of each baseline
+    metrics.json       test metrics with intervals, baselines, paired differences; its presence means: finished
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aisle.dataset.cases import Split
+from aisle.dataset.reader import Dataset
+from aisle.dataset.split import split as cut
+from aisle.environment.facts import environment
+from aisle.errors import AisleError
+from aisle.evaluate.compare import compare
+from aisle.evaluate.evaluation import Evaluation
+from aisle.experiment import plots
+from aisle.experiment.recipe import Recipe, load_recipe, parse_recipe, recipe_as_dict, write_recipe
+from aisle.experiment.recommender import Recommender
+from aisle.experiment.registry import MODELS
+from aisle.experiment.run_log import RunLog
+from aisle.storage.atomic import remove, write_atomic
+from aisle.train.checkpoint import Checkpoints
+from aisle.train.tensorboard import EpochBoard
+from aisle.train.watch import EpochRecord, Progress, Watch
+
+METRICS_NAME = "metrics.json"
+RECIPE_NAME = "recipe.toml"
+# Keys that may differ between a run and its resumption: they change how long, not what.
+_FREE_KEYS = {"train.epochs", "train.patience"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder.
+
+    Attributes:
+        folder: where it lies.
+        recipe: what was asked for.
+        metrics: the content of metrics.json.
+    """
+
+    folder: Path
+    recipe: Recipe
+    metrics: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.recipe.model
+
+    def evaluation(self) -> Evaluation:
+        """Read the per-case test results."""
+        return Evaluation.load(self.folder / "test")
+
+    def baseline(self, name: str) -> Evaluation:
+        """Read the per-case test results of a baseline that was measured beside the model."""
+        return Evaluation.load(self.folder / "baselines" / name)
+
+    def recommender(self) -> Recommender:
+        """Load the model."""
+        return Recommender.load(self.folder / "model")
+
+    def dataset(self) -> Dataset:
+        """Open the dataset that the run was trained on.
+
+        Raises:
+            AisleError: E404 when another dataset lies there now.
+        """
+        about = json.loads((self.folder / "dataset.json").read_text())
+        dataset = Dataset(Path(about["path"]))
+        if dataset.manifest.content_hash != about["content_hash"]:
+            raise AisleError(
+                f"{about['path']} is not the dataset that {self.folder} was trained on: content hash "
+                f"{dataset.manifest.content_hash[:16]}, expected {about['content_hash'][:16]}",
+                hint="restore the dataset, or train again",
+                code="E404",
+            )
+        return dataset
+
+
+def read_run(folder: Path) -> Run:
+    """Read a finished run.
+
+    Raises:
+        AisleError: E405 when there is no finished run.
+    """
+    folder = Path(folder)
+    try:
+        metrics = json.loads((folder / METRICS_NAME).read_text())
+    except (OSError, ValueError) as error:
+        unfinished = (folder / RECIPE_NAME).exists()
+        raise AisleError(
+            f"no finished run at {folder}" + (": it was interrupted" if unfinished else ""),
+            hint=f"finish it with `aisle train DATASET --out {folder} --resume`" if unfinished else "make one with `aisle train`",
+            code="E405",
+        ) from error
+    return Run(folder, load_recipe(folder / RECIPE_NAME), metrics)
+
+
+def train_run(
+    dataset: Dataset,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Run:
+    """Train, measure on the test part once, and write the run folder.
+
+    Args:
+        dataset: a prepared dataset.
+        recipe: what to do with it.
+        folder: the run folder.
+        resume: go on from the last checkpoint; the result is bit-identical to a run that was never interrupted.
+        overwrite: throw away what is in `folder`.
+        say: called with each line of the log.
+        on_progress: called while training, several times a second.
+
+    Raises:
+        AisleError: E406 when the folder holds a run and neither resume nor overwrite is given; E5xx from training.
+    """
+    folder = Path(folder)
+    if resume and (folder / METRICS_NAME).exists():
+        if say:
+            say(f"{folder} is finished already")
+        return read_run(folder)
+    _open_folder(folder, resume=resume, overwrite=overwrite)
+    with RunLog(folder, say) as log:
+        _describe(folder, dataset, recipe, resume=resume)
+        log.write("resume" if resume else "start", model=recipe.model, dataset=dataset.manifest.content_hash[:16])
+        split = cut(dataset, recipe.split)
+        log.write("split", **split.description)
+        recommender = _train(dataset, split, recipe, folder, log, resume=resume, on_progress=on_progress)
+        recommender.save(folder / "model", overwrite=True)
+        metrics = _measure(recommender, dataset, split, folder, log)
+        # Written last: a folder with metrics is a finished run.
+        write_atomic(folder / METRICS_NAME, json.dumps(metrics, indent=2))
+        remove(folder / "checkpoints")
+        log.write("finished", **metrics["test"]["metrics"]["HR@10"] if "HR@10" in metrics["test"]["metrics"] else {})
+    return read_run(folder)
+
+
+def _open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    if folder.exists() and any(folder.iterdir()) and not resume:
+        if not overwrite:
+            raise AisleError(
+                f"{folder} holds a run already",
+                hint="go on with --resume, replace it with --overwrite, or choose another --out",
+                code="E406",
+            )
+        remove(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _describe(folder: Path, dataset: Dataset, recipe: Recipe, *, resume: bool) -> None:
+    """Write what the run is before it begins."""
+    write_recipe(recipe, folder / RECIPE_NAME)
+    about = {"path": str(dataset.folder.resolve()), "content_hash": dataset.manifest.content_hash}
+    write_atomic(folder / "dataset.json", json.dumps(about, indent=2))
+    facts = {**environment(), **torch_facts(), "seed": recipe.train.seed, "dataset": dataset.manifest.content_hash}
+    name = "environment.resume.json" if resume and (folder / "environment.json").exists() else "environment.json"
+    write_atomic(folder / name, json.dumps(facts, indent=2))
+
+
+def torch_facts() -> dict[str, object]:
+    """Return what the bits of a result depend on besides the packages: builds, libraries, threads, CPU capability."""
+    return {
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _train(
+    dataset: Dataset,
+    split: Split,
+    recipe: Recipe,
+    folder: Path,
+    log: RunLog,
+    *,
+    resume: bool,
+    on_progress: Callable[[Progress], None] | None,
+) -> Recommender:
+    checkpoints = None
+    if MODELS[recipe.model].trained:
+        checkpoints = Checkpoints(folder / "checkpoints", identity_of(dataset, recipe), resume=resume)
+    with EpochBoard(folder / "tensorboard") as board:
+
+        def on_epoch(record: EpochRecord) -> None:
+            log.write("epoch", **record.as_dict())
+            board.write(record)
+
+        watch = Watch(on_epoch=on_epoch, on_progress=on_progress or (lambda _: None))
+        recommender = Recommender(recipe).fit(dataset, split, watch=watch, checkpoints=checkpoints)
+    fitted = recommender.fitted
+    assert fitted is not None
+    log.write("trained", seconds=round(fitted.seconds, 3), device=fitted.device, best_epoch=fitted.best_epoch)
+    _draw_curves(recommender, folder)
+    return recommender
+
+
+def identity_of(dataset: Dataset, recipe: Recipe) -> dict[str, str]:
+    """Return what must be the same for a checkpoint to be continued: dataset and recipe, key by key."""
+    identity = {"dataset": dataset.manifest.content_hash}
+    for name, value in recipe_as_dict(recipe).items():
+        section = value if isinstance(value, dict) else {"": value}
+        identity |= {f"{name}.{key}".rstrip("."): json.dumps(cell) for key, cell in section.items()}
+    return {key: value for key, value in identity.items() if key not in _FREE_KEYS and not key.startswith("evaluate")}
+
+
+def _draw_curves(recommender: Recommender, folder: Path) -> None:
+    records = [record.as_dict() for record in recommender.records]
+    if not records:
+        return
+    write_atomic(folder / "epochs.json", json.dumps(records, indent=2))
+    fitted = recommender.fitted
+    chosen = [{**record, "metric": record["validation"]} for record in records if record["phase"] == "choose"]
+    figure = plots.curves(chosen, recommender.validation_metric, fitted.best_epoch if fitted else None)
+    write_atomic(folder / "curves.png", plots.png(figure))
+
+
+def _measure(recommender: Recommender, dataset: Dataset, split: Split, folder: Path, log: RunLog) -> dict[str, Any]:
+    """Evaluate the model and its baselines on the test cases."""
+    fitted = recommender.fitted
+    assert fitted is not None
+    evaluation = recommender.evaluate()
+    evaluation.save(folder / "test")
+    log.write("test", **{name: round(value, 6) for name, value in evaluation.means.items()})
+    baselines = {}
+    for name in recommender.recipe.baselines:
+        if name != recommender.recipe.model:
+            baselines[name] = _measure_baseline(name, evaluation, recommender.recipe, dataset, split, folder)
+            log.write("baseline", name=name, **{k: m["mean"] for k, m in baselines[name]["test"]["metrics"].items()})
+    return {
+        "model": recommender.recipe.model,
+        "dataset": dataset.manifest.content_hash,
+        "split": split.description,
+        "train_seconds": fitted.seconds,
+        "device": fitted.device,
+        "epochs": len([record for record in fitted.records if record.phase == "choose"]),
+        "best_epoch": fitted.best_epoch,
+        "test": evaluation.to_json(),
+        "baselines": baselines,
+    }
+
+
+def _measure_baseline(
+    name: str, evaluation: Evaluation, recipe: Recipe, dataset: Dataset, split: Split, folder: Path
+) -> dict[str, Any]:
+    plain = parse_recipe({**recipe_as_dict(recipe), "model": name, "parameters": {}}, "baseline")
+    baseline = Recommender(plain).fit(dataset, split)
+    measured = baseline.evaluate()
+    measured.save(folder / "baselines" / name)
+    assert baseline.fitted is not None
+    return {
+        "train_seconds": baseline.fitted.seconds,
+        "test": measured.to_json(),
+        "difference": compare(measured, evaluation).to_json(),
+    }
