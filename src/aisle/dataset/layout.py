@@ -9,6 +9,10 @@
     events.<column>          optional and context columns, by kind
     items.<feature>          catalogue, one row an item of `items.id`, by kind
     users.<feature>          users table, one row a user of `users.id`, by kind
+    test.user                (cases,) int32 user codes, where the publisher fixed the test
+    test.offsets             (cases + 1,) int64: case c's right answers are offsets[c]:offsets[c + 1]
+    test.item                (answers,) int32 item codes
+    test.negatives           (cases, N) int32 fixed wrong answers, -1 padded; absent where the publisher has none
 
 Kinds: number = float32, NaN missing. integer = int32, -1 missing. group = uint32. category = int32 codes, -1 missing,
 with its vocabulary as `<name>.vocabulary.offsets` + `.data`. categories = several codes a row: `<name>.offsets`
@@ -23,6 +27,11 @@ OFFSETS = "events.offsets"
 ITEM = "events.item"
 EVENT = "events.event"
 TIME = "events.time"
+
+TEST_USER = "test.user"
+TEST_OFFSETS = "test.offsets"
+TEST_ITEM = "test.item"
+TEST_NEGATIVES = "test.negatives"
 
 REJECTS_NAME = "rejects.parquet"
 

@@ -1,0 +1,165 @@
+"""Where a log is cut: which events are learned from, and which are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.errors import AisleError
+from aisle.features.histories import Histories
+
+
+@dataclass(frozen=True)
+class SplitLog:
+    """The events of a dataset that matter to a split, E of them.
+
+    Attributes:
+        events: users in dataset order, positive and target events only.
+        index: (E,) int64, the row of the dataset's event arrays.
+        positive: (E,) bool, what models learn from.
+        target: (E,) bool, what may be asked.
+        n_items: size of the catalogue.
+    """
+
+    events: Histories
+    index: NDArray[np.int64]
+    positive: NDArray[np.bool_]
+    target: NDArray[np.bool_]
+    n_items: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which events of a `SplitLog` play which part, each (E,) bool.
+
+    Attributes:
+        train: positive events before the validation questions; also what is known when these are asked.
+        validation: events that validation asks for.
+        refit: positive events before the test questions; also what is known when these are asked.
+        test: events that the test asks for; all False where the test comes from a file.
+        description: where the cut is, in words and numbers.
+    """
+
+    train: NDArray[np.bool_]
+    validation: NDArray[np.bool_]
+    refit: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+    description: dict[str, object]
+
+
+def cut_at(log: SplitLog, validation_time: int, test_time: int) -> Cut:
+    """Cut all users at the same two moments: train < validation_time <= validation < test_time <= test."""
+    before_validation, before_test = log.events.time < validation_time, log.events.time < test_time
+    return Cut(
+        train=log.positive & before_validation,
+        validation=log.target & ~before_validation & before_test,
+        refit=log.positive & before_test,
+        test=log.target & ~before_test,
+        description={"validation_time": _moment(validation_time), "test_time": _moment(test_time)},
+    )
+
+
+def cut_times(log: SplitLog, validation_share: float, test_share: float) -> tuple[int, int]:
+    """Return the two cut times that leave these shares of the positive events after them.
+
+    The cut is the time of the event at the share's place when all positive events are in order of time; events at that
+    very time belong to the later part, so parts are never larger than asked by less than one moment's events.
+    """
+    time = log.events.time[log.positive]
+    place = [int(len(time) * (1 - validation_share - test_share)), int(len(time) * (1 - test_share))]
+    if not len(time):
+        return 0, 0
+    ordered = np.partition(time, [min(where, len(time) - 1) for where in place])
+    return int(ordered[min(place[0], len(time) - 1)]), int(ordered[min(place[1], len(time) - 1)])
+
+
+def leave_one_out(log: SplitLog, *, repeats: bool) -> Cut:
+    """Ask for each user's last event (test) and the one before (validation); what comes after them is left out.
+
+    Users with fewer than two events to ask for and a positive one before them are only learned from.
+    """
+    asked, count, end = _asked_places(log, repeats=repeats)
+    able = np.flatnonzero(count >= 2)
+    validation_place, test_place = asked[end[able] - 2], asked[end[able] - 1]
+    able, validation_place, test_place = _with_a_past(log, able, validation_place, test_place)
+    before_validation, before_test = _before(log, able, validation_place), _before(log, able, test_place)
+    return Cut(
+        train=log.positive & before_validation,
+        validation=_only(log, validation_place),
+        refit=log.positive & before_test,
+        test=_only(log, test_place),
+        description={"users_too_short": int(np.count_nonzero(np.diff(log.events.offsets)) - len(able))},
+    )
+
+
+def leave_last_for_validation(log: SplitLog, *, repeats: bool) -> Cut:
+    """Keep every event for the test, which comes from a file, and ask for each user's last one in validation."""
+    asked, count, end = _asked_places(log, repeats=repeats)
+    able = np.flatnonzero(count >= 1)
+    place = asked[end[able] - 1]
+    able, place, _ = _with_a_past(log, able, place, place)
+    return Cut(
+        train=log.positive & _before(log, able, place),
+        validation=_only(log, place),
+        refit=log.positive,
+        test=np.zeros(len(log.index), np.bool_),
+        description={},
+    )
+
+
+def _asked_places(log: SplitLog, *, repeats: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of events that may be asked, in order; how many each user has; and where each user's end."""
+    may_ask = log.target if repeats else log.target & _first_time(log)
+    rows = log.events.rows[may_ask]
+    count = np.bincount(rows, minlength=len(log.events)).astype(np.int64)
+    return np.flatnonzero(may_ask), count, np.cumsum(count)
+
+
+def _first_time(log: SplitLog) -> NDArray[np.bool_]:
+    """Say which events are the first of this user with this item: (E,) bool."""
+    _, place = np.unique(log.events.rows * log.n_items + log.events.item, return_index=True)
+    return _only(log, place)
+
+
+def _with_a_past(
+    log: SplitLog, user: NDArray[np.int64], first_place: NDArray[np.int64], last_place: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Keep users with a positive event before the first place."""
+    before = np.concatenate([[0], np.cumsum(log.positive)])
+    past = before[first_place] > before[log.events.offsets[user]]
+    return user[past], first_place[past], last_place[past]
+
+
+def _before(log: SplitLog, user: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say which events come before their user's place; users that are not given have no limit."""
+    limit = log.events.offsets[1:].copy()
+    limit[user] = place
+    return np.arange(len(log.index)) < np.repeat(limit, log.events.lengths)
+
+
+def _only(log: SplitLog, place: NDArray[np.int64]) -> NDArray[np.bool_]:
+    mask = np.zeros(len(log.index), np.bool_)
+    mask[place] = True
+    return mask
+
+
+def _moment(time: int) -> str:
+    """Return microseconds as ISO 8601 in UTC."""
+    return f"{np.datetime64(time, 'us')}Z"
+
+
+def check_has_training(cut: Cut, kind: str, n_events: int) -> None:
+    """Refuse a cut that leaves nothing to learn from.
+
+    Raises:
+        AisleError: E251.
+    """
+    if not cut.train.any():
+        where = ", ".join(f"{name} {value}" for name, value in cut.description.items()) or "no user has enough events"
+        raise AisleError(
+            f"the {kind} split leaves none of {n_events:,} events to learn from ({where})",
+            hint="choose a smaller validation and test share, an earlier cut, or more events",
+            code="E251",
+        )

@@ -1,0 +1,140 @@
+"""Lists for shoppers: the verb that is the same for every model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.features.histories import Histories
+from aisle.recommend.answer import answer, answer_items, blocks, check_no_nan
+from aisle.recommend.lists import Lists, best, fill_up
+from aisle.recommend.scorer import Scorer
+from aisle.recommend.seen import hide, is_seen
+from aisle.recommend.topk import NOTHING
+
+# B shoppers   V items   N candidates   K places in a list   R recommendations, all lists one after another
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """R recommendations, list by list, best first.
+
+    Attributes:
+        row: (R,) int64, which shopper (or item, for similar items) of the question this is for.
+        item: (R,) int32 item code.
+        score: (R,) float32; scores of popular items are popularity and cannot be compared with the model's.
+        rank: (R,) int32 from 1.
+        from_model: (R,) bool; False for a popular item, given because the model cannot say (more).
+    """
+
+    row: NDArray[np.int64]
+    item: NDArray[np.int32]
+    score: NDArray[np.float32]
+    rank: NDArray[np.int32]
+    from_model: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def source(self) -> NDArray[np.str_]:
+        """(R,) "model" or "popular"."""
+        return np.where(self.from_model, "model", "popular")
+
+
+def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know it
+    scorer: Scorer,
+    fallback_V: NDArray[np.float32],
+    user_B: NDArray[np.int64],
+    known: Histories,
+    *,
+    k: int = 10,
+    filter_seen: bool = True,
+    candidates: NDArray[np.integer] | None = None,
+) -> Recommendations:
+    """Recommend k items to each shopper.
+
+    Args:
+        scorer: the model.
+        fallback_V: (V,) popularity; answers for shoppers that the model does not know, and fills lists that it leaves
+            short. -inf is never recommended.
+        user_B: (B,) user codes, -1 for a user that is not in the dataset.
+        known: B histories, what these shoppers did so far.
+        k: items a shopper; a list is shorter only when there is nothing left to recommend.
+        filter_seen: leave out what is in the shopper's history.
+        candidates: (N,) the only item codes that may be recommended; None = the whole catalogue.
+
+    Returns:
+        The lists, shopper by shopper.
+
+    Raises:
+        AisleError: E350 when the model gives NaN.
+    """
+    pool_N = np.arange(len(fallback_V)) if candidates is None else np.unique(candidates).astype(np.int64)
+    parts = []
+    for rows in blocks(len(user_B), len(pool_N)):
+        known_B = known.take(rows)
+        if candidates is None:
+            score_BN, modelled_B = answer(scorer, fallback_V, user_B[rows], known_B)
+        else:
+            item_BN = np.broadcast_to(pool_N, (len(rows), len(pool_N)))
+            score_BN, modelled_B = answer_items(scorer, fallback_V, user_B[rows], known_B, item_BN)
+        if filter_seen:
+            _hide_in_pool(score_BN, known_B, pool_N, whole=candidates is None, n_items=len(fallback_V))
+        lists = best(score_BN, k, modelled_B)
+        lists = fill_up(lists, pool_N, fallback_V, known_B if filter_seen else None)
+        parts.append(_flatten(lists, pool_N, int(rows[0])))
+    return _join(parts)
+
+
+def similar_items(scorer: Scorer, item_B: NDArray[np.int64], *, k: int = 10) -> Recommendations:
+    """Return the k items most like each given one.
+
+    Args:
+        scorer: the model.
+        item_B: (B,) item codes.
+        k: items a list; shorter where the model knows fewer.
+
+    Raises:
+        AisleError: E350 when the model gives NaN.
+    """
+    parts = []
+    for rows in blocks(len(item_B), 1 << 16):
+        score_BV = scorer.similar(item_B[rows])
+        check_no_nan(score_BV)
+        lists = best(score_BV, k, np.ones(len(rows), np.bool_))
+        parts.append(_flatten(lists, np.arange(score_BV.shape[1]), int(rows[0])))
+    return _join(parts)
+
+
+def _hide_in_pool(
+    score_BN: NDArray[np.float32], known: Histories, pool_N: NDArray[np.int64], *, whole: bool, n_items: int
+) -> None:
+    if whole:
+        hide(score_BN, known)
+    else:
+        item_BN = np.broadcast_to(pool_N, score_BN.shape)
+        score_BN[is_seen(item_BN, known, n_items)] = -np.inf
+
+
+def _flatten(lists: Lists, pool_N: NDArray[np.int64], first_row: int) -> Recommendations:
+    row, rank = np.nonzero(lists.place != NOTHING)
+    return Recommendations(
+        row=row + first_row,
+        item=pool_N[lists.place[row, rank]].astype(np.int32),
+        score=lists.score[row, rank],
+        rank=(rank + 1).astype(np.int32),
+        from_model=lists.from_model[row, rank],
+    )
+
+
+def _join(parts: list[Recommendations]) -> Recommendations:
+    return Recommendations(
+        row=np.concatenate([np.zeros(0, np.int64), *(part.row for part in parts)]),
+        item=np.concatenate([np.zeros(0, np.int32), *(part.item for part in parts)]),
+        score=np.concatenate([np.zeros(0, np.float32), *(part.score for part in parts)]),
+        rank=np.concatenate([np.zeros(0, np.int32), *(part.rank for part in parts)]),
+        from_model=np.concatenate([np.zeros(0, np.bool_), *(part.from_model for part in parts)]),
+    )
