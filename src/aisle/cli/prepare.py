@@ -84,7 +84,9 @@ def _with_options(
     for column in columns:
         ours, equals, theirs = column.partition("=")
         if not equals or not ours or not theirs:
-            raise AisleError(f"--column {column!r} is not OURS=THEIRS", hint="for example --column user_id=visitorid", code="E901")
+            raise AisleError(
+                f"--column {column!r} is not OURS=THEIRS", hint="for example --column user_id=visitorid", code="E901"
+            )
         pairs[ours] = theirs
     changes: dict[str, object] = {"columns": {**recipe.columns, **pairs}}
     changes.update({"event": event} if event else {})

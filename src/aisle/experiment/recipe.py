@@ -84,7 +84,9 @@ def _read(source: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AisleError(f"recipe {source} is not TOML: {error}", hint="see `aisle train --help` for an example", code="E403") from error
+        raise AisleError(
+            f"recipe {source} is not TOML: {error}", hint="see `aisle train --help` for an example", code="E403"
+        ) from error
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:

@@ -148,9 +148,7 @@ class Recommender:
                     code="E305",
                 )
         known = self._known.take(code_B)
-        lists = recommend(
-            self._scorer, self._facts.fallback, code_B, known, k=k, filter_seen=filter_seen, candidates=allowed
-        )
+        lists = recommend(self._scorer, self._facts.fallback, code_B, known, k=k, filter_seen=filter_seen, candidates=allowed)
         return self._table("user_id", list(users), lists).with_columns(pl.Series("source", lists.source, dtype=pl.String))
 
     def similar_items(self, items: Sequence[Any], *, k: int = 10) -> pl.DataFrame:
@@ -266,7 +264,9 @@ def _read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         version = about["format_version"]
         if version != FORMAT_VERSION:
             raise AisleError(
-                f"model {folder} has format {version}; this aisle reads format {FORMAT_VERSION}", hint="upgrade aisle", code="E307"
+                f"model {folder} has format {version}; this aisle reads format {FORMAT_VERSION}",
+                hint="upgrade aisle",
+                code="E307",
             )
         return about, load_file(folder / _ARRAYS_NAME)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

@@ -1,14 +1,14 @@
 """A run: one recipe on one dataset, in one folder that says everything about it and can be resumed.
 
-    recipe.toml        every key, defaults included
-    environment.json   machine, packages, git commit, and what the bits of the weights depend on
-    dataset.json       path and content hash
-    log.txt, log.jsonl what happened
-    epochs.json        one record an epoch; curves.png the same as a picture; tensorboard/ the same for TensorBoard
-    checkpoints/       the last and the best epoch, removed when the run is finished
-    model/             see `experiment.recommender`
-    test/              per-case results of the model; baselines/<name>/ of each baseline
-    metrics.json       test metrics with intervals, baselines, paired differences; its presence means: finished
+recipe.toml        every key, defaults included
+environment.json   machine, packages, git commit, and what the bits of the weights depend on
+dataset.json       path and content hash
+log.txt, log.jsonl what happened
+epochs.json        one record an epoch; curves.png the same as a picture; tensorboard/ the same for TensorBoard
+checkpoints/       the last and the best epoch, removed when the run is finished
+model/             see `experiment.recommender`
+test/              per-case results of the model; baselines/<name>/ of each baseline
+metrics.json       test metrics with intervals, baselines, paired differences; its presence means: finished
 """
 
 from __future__ import annotations

@@ -1,0 +1,53 @@
+"""`aisle evaluate`: measure a run again, or under another protocol."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from aisle.cli.measured import metric_cells, print_run, print_slices, protocol_line
+from aisle.cli.output import JSON_OPTION, print_json, print_table
+from aisle.dataset.split import split
+from aisle.experiment.recommender import Recommender
+from aisle.experiment.run import Run, read_run
+
+
+@click.command("evaluate")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--protocol", type=click.Choice(["full", "sampled"]), help="Measure again under this protocol.")
+@click.option("--negatives", type=int, help="Random wrong answers a case, for --protocol sampled.")
+@click.option("--k", "ks", type=int, multiple=True, help="List length; repeatable.")
+@JSON_OPTION
+def command(run: Path, protocol: str | None, negatives: int | None, ks: tuple[int, ...], as_json: bool) -> None:
+    """Print what RUN measured on its test part; with options, load its model and measure again.
+
+    \b
+    Examples:
+      aisle evaluate runs/ncf
+      aisle evaluate runs/ncf --k 5 --k 20
+      aisle evaluate runs/ncf --protocol sampled --negatives 99
+    """
+    done = read_run(run)
+    if protocol is None and negatives is None and not ks:
+        if as_json:
+            print_json({"run": str(run), **done.metrics})
+        else:
+            print_run(done)
+        return
+    changes: dict[str, object] = {"protocol": protocol, "negatives": negatives, "k": ks or None}
+    measured = _measure_again(done, {name: value for name, value in changes.items() if value is not None})
+    if as_json:
+        print_json({"run": str(run), "model": done.name, "test": measured})
+    else:
+        names = [*measured["metrics"], *measured["aggregates"]]
+        print_table(f"{run}: {protocol_line(measured)}", ("model", *names), [(done.name, *metric_cells(measured, names))])
+        print_slices(measured)
+
+
+def _measure_again(run: Run, changes: dict[str, object]) -> dict[str, object]:
+    cases = split(run.dataset(), run.recipe.split).test
+    model: Recommender = run.recommender()
+    config = dataclasses.replace(run.recipe.evaluate, **changes)  # type: ignore[arg-type]
+    return model.evaluate(cases, config).to_json()

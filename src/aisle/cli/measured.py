@@ -1,0 +1,64 @@
+"""Measured results as tables: one row a model, every metric with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from aisle.cli.output import print_table
+from aisle.experiment.run import Run
+
+
+def metric_cells(measured: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return "mean [low, high]" for each metric of `Evaluation.to_json()`."""
+    cells = []
+    for name in names:
+        metric = measured["metrics"].get(name)
+        if metric is None:
+            cells.append("" if name not in measured["aggregates"] else f"{measured['aggregates'][name]:.4f}")
+        else:
+            low, high = metric["ci"]
+            cells.append(f"{metric['mean']:.4f} [{low:.4f}, {high:.4f}]")
+    return cells
+
+
+def print_run(run: Run) -> None:
+    """Print a run's test metrics beside its baselines, then the paired differences and the slices."""
+    test = run.metrics["test"]
+    names = [*test["metrics"], *test["aggregates"]]
+    rows = [(run.name, f"{run.metrics['train_seconds']:.1f}", *metric_cells(test, names))]
+    for name, baseline in run.metrics["baselines"].items():
+        rows.append((name, f"{baseline['train_seconds']:.1f}", *metric_cells(baseline["test"], names)))
+    print_table(f"{run.folder}: {protocol_line(test)}", ("model", "train s", *names), rows)
+    for name, baseline in run.metrics["baselines"].items():
+        print_differences(f"{run.name} minus {name}", baseline["difference"]["rows"])
+    print_slices(test)
+
+
+def protocol_line(measured: Mapping[str, Any]) -> str:
+    """Return the protocol and the counts in one line."""
+    protocol, counts = measured["protocol"], measured["counts"]
+    ranking = "full ranking" if protocol["kind"] == "full" else "SAMPLED ranking"
+    return f"{ranking}, {counts['cases']:,} cases, 95% intervals"
+
+
+def print_differences(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print paired differences with interval and verdict."""
+    cells = [
+        (row["metric"], f"{row['difference']:+.4f} [{row['interval'][0]:+.4f}, {row['interval'][1]:+.4f}]", row["verdict"])
+        for row in rows
+    ]
+    print_table(title, ("metric", "difference [95%]", "verdict"), cells)
+
+
+def print_slices(measured: Mapping[str, Any]) -> None:
+    """Print HR and NDCG of each slice."""
+    shown = [name for name in measured["metrics"] if name.startswith(("HR@", "NDCG@"))]
+    rows = [(part["name"], f"{part['cases']:,}", *metric_cells({**part, "aggregates": {}}, shown)) for part in measured["slices"]]
+    if rows:
+        print_table("slices", ("slice", "cases", *shown), rows)
+    fallback = measured["counts"].get("fallback_cases", 0)
+    if fallback:
+        click.echo(f"{fallback:,} of {measured['counts']['cases']:,} cases were shoppers the model does not know: popular items")

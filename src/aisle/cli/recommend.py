@@ -1,0 +1,118 @@
+"""`aisle recommend`: lists for shoppers, or items like an item."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import click
+import polars as pl
+
+from aisle.cli.output import JSON_OPTION, print_json, print_table
+from aisle.dataset.reader import Dataset
+from aisle.errors import AisleError
+from aisle.experiment.recommender import Recommender
+from aisle.experiment.run import read_run
+from aisle.storage.atomic import write_atomic
+
+_SHOWN = ("title", "category", "brand", "price")
+_HISTORY_SHOWN = 5
+
+
+@click.command("recommend")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--user", "users", multiple=True, help="Raw user id; repeatable. Unknown ones get popular items, and it is said.")
+@click.option("--item", "items", multiple=True, help="Raw item id: print items like it instead; repeatable.")
+@click.option("--all-users", is_flag=True, help="Every user of the dataset; needs --out.")
+@click.option("--k", type=click.IntRange(min=1), default=10, show_default=True, help="List length.")
+@click.option("--keep-seen", is_flag=True, help="Also recommend what the user already had.")
+@click.option("--candidate", "candidates", multiple=True, help="Choose only from these raw item ids; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write user_id, item_id, score, rank, source as .parquet or .csv.")
+@JSON_OPTION
+def command(  # noqa: PLR0913 - one parameter an option
+    run: Path,
+    users: tuple[str, ...],
+    items: tuple[str, ...],
+    all_users: bool,
+    k: int,
+    keep_seen: bool,
+    candidates: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Recommend from RUN's model.
+
+    \b
+    Examples:
+      aisle recommend runs/ncf --user u0000017 --user u0000042
+      aisle recommend runs/ncf --item i0000123 --k 5
+      aisle recommend runs/ncf --all-users --out recs.parquet
+    """
+    done = read_run(run)
+    model, dataset = done.recommender(), done.dataset()
+    if items:
+        _say_similar(model.similar_items(items, k=k), dataset, as_json=as_json)
+        return
+    asked: list[Any] = dataset.users.decode(range(dataset.n_users)) if all_users else list(users)
+    if not asked:
+        raise AisleError("nobody to recommend to", hint="pass --user ID, --item ID, or --all-users with --out", code="E903")
+    table = model.recommend(asked, k=k, filter_seen=not keep_seen, candidates=candidates or None)
+    if out is not None:
+        _write(table, out)
+        click.echo(f"{len(table):,} recommendations for {len(asked):,} users in {out}")
+    elif as_json:
+        print_json({"run": str(run), "recommendations": table.to_dicts()})
+    else:
+        for user in asked:
+            _say_list(user, table.filter(pl.col("user_id") == user), model, dataset)
+
+
+def _write(table: pl.DataFrame, out: Path) -> None:
+    buffer = BytesIO()
+    writers = {".parquet": table.write_parquet, ".csv": table.write_csv}
+    if out.suffix not in writers:
+        raise AisleError(
+            f"cannot write {out.name}: '{out.suffix}' is no format of ours", hint="use .parquet or .csv", code="E904"
+        )
+    writers[out.suffix](buffer)
+    write_atomic(out, buffer.getvalue())
+
+
+def _say_list(user: str, table: pl.DataFrame, model: Recommender, dataset: Dataset) -> None:
+    source = table["source"].to_list()
+    unknown = " (unknown to the model: popular items)" if source and all(name == "popular" for name in source) else ""
+    known = model.known_items(user)
+    click.echo()
+    for item in known[-_HISTORY_SHOWN:]:
+        click.echo(f"  before: {' | '.join(_facts(item, dataset))}")
+    rows = [
+        (rank, *_facts(item, dataset), f"{score:.3f}", name)
+        for item, score, rank, name in table.select("item_id", "score", "rank", "source").iter_rows()
+    ]
+    title = f"shopper {user}: {len(known)} events known{unknown}"
+    print_table(title, ("rank", "item", *_columns(dataset), "score", "source"), rows, left=2)
+
+
+def _say_similar(table: pl.DataFrame, dataset: Dataset, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"similar_items": table.to_dicts()})
+        return
+    for item in table["item_id"].unique(maintain_order=True):
+        part = table.filter(pl.col("item_id") == item)
+        rows = [
+            (rank, *_facts(other, dataset), f"{score:.3f}")
+            for other, score, rank in part.select("similar_item_id", "score", "rank").iter_rows()
+        ]
+        print_table(f"like {' | '.join(_facts(item, dataset))}", ("rank", "item", *_columns(dataset), "score"), rows, left=2)
+
+
+def _columns(dataset: Dataset) -> list[str]:
+    return [name for name in _SHOWN if name in dataset.manifest.item_features]
+
+
+def _facts(item: int | str, dataset: Dataset) -> list[str]:
+    """Return an item's id, title, category, brand and price as text, as far as the catalogue has them."""
+    code = int(dataset.items.encode([item])[0])
+    values = [dataset.item_feature(name).value(code) for name in _columns(dataset)]
+    return [str(item), *(f"{value:.2f}" if isinstance(value, float) else str(value or "") for value in values)]

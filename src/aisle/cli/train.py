@@ -1,0 +1,72 @@
+"""`aisle train`: a dataset and a recipe become a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from aisle.cli.measured import print_run
+from aisle.cli.output import JSON_OPTION, OVERWRITE_OPTION, print_json
+from aisle.dataset.reader import Dataset
+from aisle.errors import AisleError
+from aisle.experiment.recipe import load_recipe, recipe_names
+from aisle.experiment.run import RECIPE_NAME, train_run
+from aisle.train.watch import Progress
+
+
+@click.command("train")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--recipe", help=f"A recipe of aisle ({', '.join(recipe_names())}) or a TOML file.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to write.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run at --out.")
+@OVERWRITE_OPTION
+@JSON_OPTION
+def command(  # noqa: PLR0913 - one parameter an option
+    dataset: Path, recipe: str | None, overrides: tuple[str, ...], out: Path, resume: bool, overwrite: bool, as_json: bool
+) -> None:
+    """Train a model on DATASET, measure it on the test part beside its baselines, and write a run folder.
+
+    \b
+    Examples:
+      aisle train data/shop-dataset --recipe ncf --out runs/ncf
+      aisle train data/shop-dataset --recipe fm --set train.epochs=5 --set parameters.factors=16 --out runs/fm
+      aisle train data/shop-dataset --out runs/ncf --resume
+    """
+    run = train_run(
+        Dataset(dataset),
+        load_recipe(_recipe_source(recipe, out, resume=resume), overrides),
+        out,
+        resume=resume,
+        overwrite=overwrite,
+        say=lambda line: _say(line),
+        on_progress=_show if sys.stderr.isatty() else None,
+    )
+    if as_json:
+        print_json({"run": str(out), **run.metrics})
+    else:
+        print_run(run)
+
+
+def _recipe_source(recipe: str | None, out: Path, *, resume: bool) -> str | Path:
+    if recipe is not None:
+        return recipe
+    if resume and (out / RECIPE_NAME).exists():
+        return out / RECIPE_NAME
+    raise AisleError(
+        "no recipe given", hint=f"pass --recipe with one of {', '.join(recipe_names())}, or a TOML file", code="E902"
+    )
+
+
+def _say(line: str) -> None:
+    click.echo(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, err=True)
+
+
+def _show(progress: Progress) -> None:
+    text = (
+        f"{progress.phase} epoch {progress.epoch}/{progress.epochs} step {progress.step}/{progress.steps} "
+        f"loss {progress.loss:.4f} {progress.samples_per_s:,.0f} samples/s, {progress.eta_s:.0f} s left"
+    )
+    click.echo(f"\r{text}\x1b[K", err=True, nl=False)
