@@ -1,0 +1,51 @@
+"""What an evaluation may know about items and users besides the cases; all of it from before the questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.features.histories import Histories
+
+
+@dataclass(frozen=True)
+class Facts:
+    """V items, U users.
+
+    Attributes:
+        fallback: (V,) float32, the popularity that answers where the model cannot.
+        item_events: (V,) int64 training events an item.
+        user_events: (U,) int64 training events a user.
+        category: (V,) int32, -1 missing, for diversity.
+        price: (V,) float32, NaN missing, for revenue.
+        segments: name -> (U,) text, the group of each user, "" where it is missing.
+    """
+
+    fallback: NDArray[np.float32]
+    item_events: NDArray[np.int64]
+    user_events: NDArray[np.int64]
+    category: NDArray[np.int32] | None = None
+    price: NDArray[np.float32] | None = None
+    segments: dict[str, NDArray[np.str_]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        train: Histories,
+        n_items: int,
+        *,
+        category: NDArray[np.int32] | None = None,
+        price: NDArray[np.float32] | None = None,
+        segments: dict[str, NDArray[np.str_]] | None = None,
+    ) -> Facts:
+        """Count training events; popularity is the number of training events of an item."""
+        item_events = np.bincount(train.item, minlength=n_items).astype(np.int64)
+        fallback = item_events.astype(np.float32)
+        return cls(fallback, item_events, train.lengths, category, price, segments or {})
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+        return len(self.fallback)
