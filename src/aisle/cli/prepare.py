@@ -29,7 +29,7 @@ from aisle.schema.manifest import Manifest
 @click.option("--max-rejects", type=float, default=0.05, show_default=True, help="Fail above this share of bad rows.")
 @OVERWRITE_OPTION
 @JSON_OPTION
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     logs: tuple[str, ...],
     out: Path,
     recipe_name: str | None,

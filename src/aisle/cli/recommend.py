@@ -30,7 +30,7 @@ _HISTORY_SHOWN = 5
 @click.option("--candidate", "candidates", multiple=True, help="Choose only from these raw item ids; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write user_id, item_id, score, rank, source as .parquet or .csv.")
 @JSON_OPTION
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     run: Path,
     users: tuple[str, ...],
     items: tuple[str, ...],

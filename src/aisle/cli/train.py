@@ -12,7 +12,7 @@ from aisle.cli.output import JSON_OPTION, OVERWRITE_OPTION, print_json
 from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError
 from aisle.experiment.recipe import load_recipe, recipe_names
-from aisle.experiment.run import RECIPE_NAME, train_run
+from aisle.experiment.run import RECIPE_NAME, Screen, train_run
 from aisle.train.watch import Progress
 
 
@@ -24,7 +24,7 @@ from aisle.train.watch import Progress
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run at --out.")
 @OVERWRITE_OPTION
 @JSON_OPTION
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     dataset: Path, recipe: str | None, overrides: tuple[str, ...], out: Path, resume: bool, overwrite: bool, as_json: bool
 ) -> None:
     """Train a model on DATASET, measure it on the test part beside its baselines, and write a run folder.
@@ -41,8 +41,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         out,
         resume=resume,
         overwrite=overwrite,
-        say=lambda line: _say(line),
-        on_progress=_show if sys.stderr.isatty() else None,
+        screen=Screen(_say, _show if sys.stderr.isatty() else None),
     )
     if as_json:
         print_json({"run": str(out), **run.metrics})

@@ -18,7 +18,7 @@ from aisle import __version__
 from aisle.dataset.cases import Cases, Split
 from aisle.dataset.reader import Dataset
 from aisle.dataset.split import split as cut
-from aisle.errors import AisleError, did_you_mean
+from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation, evaluate
 from aisle.evaluate.facts import Facts
 from aisle.evaluate.protocol import EvaluateConfig
@@ -169,8 +169,7 @@ class Recommender:
                     code="E306",
                 )
         lists = similar_items(self._scorer, codes, k=k)
-        table = self._table("item_id", list(items), lists, answer="similar_item_id")
-        return table
+        return self._table("item_id", list(items), lists, answer="similar_item_id")
 
     def known_items(self, user: Any) -> list[int | str]:
         """Return the raw ids of what a user did, oldest first; empty for an unknown user."""
@@ -271,8 +270,3 @@ def _read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         return about, load_file(folder / _ARRAYS_NAME)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise AisleError(f"no model can be read from {folder}: {error}", hint=hint, code="E307") from error
-
-
-def model_names(wrong: str) -> str:
-    """Return a suggestion for a misspelt model name."""
-    return did_you_mean(wrong, MODELS)

@@ -45,6 +45,23 @@ _FREE_KEYS = {"train.epochs", "train.patience"}
 
 
 @dataclasses.dataclass(frozen=True)
+class Screen:
+    """Where a run speaks while it works: each line of its log, and progress several times a second."""
+
+    say: Callable[[str], None] | None = None
+    on_progress: Callable[[Progress], None] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    dataset: Dataset
+    split: Split
+    recipe: Recipe
+    folder: Path
+    log: RunLog
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """A finished run, read from its folder.
 
@@ -119,8 +136,7 @@ def train_run(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    say: Callable[[str], None] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    screen: Screen | None = None,
 ) -> Run:
     """Train, measure on the test part once, and write the run folder.
 
@@ -130,30 +146,30 @@ def train_run(
         folder: the run folder.
         resume: go on from the last checkpoint; the result is bit-identical to a run that was never interrupted.
         overwrite: throw away what is in `folder`.
-        say: called with each line of the log.
-        on_progress: called while training, several times a second.
+        screen: where to speak; silent by default.
 
     Raises:
         AisleError: E406 when the folder holds a run and neither resume nor overwrite is given; E5xx from training.
     """
-    folder = Path(folder)
+    folder, screen = Path(folder), screen or Screen()
     if resume and (folder / METRICS_NAME).exists():
-        if say:
-            say(f"{folder} is finished already")
+        if screen.say:
+            screen.say(f"{folder} is finished already")
         return read_run(folder)
     _open_folder(folder, resume=resume, overwrite=overwrite)
-    with RunLog(folder, say) as log:
+    with RunLog(folder, screen.say) as log:
         _describe(folder, dataset, recipe, resume=resume)
         log.write("resume" if resume else "start", model=recipe.model, dataset=dataset.manifest.content_hash[:16])
         split = cut(dataset, recipe.split)
         log.write("split", **split.description)
-        recommender = _train(dataset, split, recipe, folder, log, resume=resume, on_progress=on_progress)
+        work = _Work(dataset, split, recipe, folder, log)
+        recommender = _train(work, screen, resume=resume)
         recommender.save(folder / "model", overwrite=True)
-        metrics = _measure(recommender, dataset, split, folder, log)
+        metrics = _measure(recommender, work)
         # Written last: a folder with metrics is a finished run.
         write_atomic(folder / METRICS_NAME, json.dumps(metrics, indent=2))
         remove(folder / "checkpoints")
-        log.write("finished", **metrics["test"]["metrics"]["HR@10"] if "HR@10" in metrics["test"]["metrics"] else {})
+        log.write("finished", **metrics["test"]["counts"])
     return read_run(folder)
 
 
@@ -190,30 +206,22 @@ def torch_facts() -> dict[str, object]:
     }
 
 
-def _train(
-    dataset: Dataset,
-    split: Split,
-    recipe: Recipe,
-    folder: Path,
-    log: RunLog,
-    *,
-    resume: bool,
-    on_progress: Callable[[Progress], None] | None,
-) -> Recommender:
+def _train(work: _Work, screen: Screen, *, resume: bool) -> Recommender:
+    recipe, folder = work.recipe, work.folder
     checkpoints = None
     if MODELS[recipe.model].trained:
-        checkpoints = Checkpoints(folder / "checkpoints", identity_of(dataset, recipe), resume=resume)
+        checkpoints = Checkpoints(folder / "checkpoints", identity_of(work.dataset, recipe), resume=resume)
     with EpochBoard(folder / "tensorboard") as board:
 
         def on_epoch(record: EpochRecord) -> None:
-            log.write("epoch", **record.as_dict())
+            work.log.write("epoch", **record.as_dict())
             board.write(record)
 
-        watch = Watch(on_epoch=on_epoch, on_progress=on_progress or (lambda _: None))
-        recommender = Recommender(recipe).fit(dataset, split, watch=watch, checkpoints=checkpoints)
+        watch = Watch(on_epoch=on_epoch, on_progress=screen.on_progress or (lambda _: None))
+        recommender = Recommender(recipe).fit(work.dataset, work.split, watch=watch, checkpoints=checkpoints)
     fitted = recommender.fitted
     assert fitted is not None
-    log.write("trained", seconds=round(fitted.seconds, 3), device=fitted.device, best_epoch=fitted.best_epoch)
+    work.log.write("trained", seconds=round(fitted.seconds, 3), device=fitted.device, best_epoch=fitted.best_epoch)
     _draw_curves(recommender, folder)
     return recommender
 
@@ -238,38 +246,33 @@ def _draw_curves(recommender: Recommender, folder: Path) -> None:
     write_atomic(folder / "curves.png", plots.png(figure))
 
 
-def _measure(recommender: Recommender, dataset: Dataset, split: Split, folder: Path, log: RunLog) -> dict[str, Any]:
+def _measure(recommender: Recommender, work: _Work) -> dict[str, Any]:
     """Evaluate the model and its baselines on the test cases."""
     fitted = recommender.fitted
     assert fitted is not None
     evaluation = recommender.evaluate()
-    evaluation.save(folder / "test")
-    log.write("test", **{name: round(value, 6) for name, value in evaluation.means.items()})
-    baselines = {}
-    for name in recommender.recipe.baselines:
-        if name != recommender.recipe.model:
-            baselines[name] = _measure_baseline(name, evaluation, recommender.recipe, dataset, split, folder)
-            log.write("baseline", name=name, **{k: m["mean"] for k, m in baselines[name]["test"]["metrics"].items()})
+    evaluation.save(work.folder / "test")
+    work.log.write("test", **{name: round(value, 6) for name, value in evaluation.means.items()})
+    names = [name for name in work.recipe.baselines if name != work.recipe.model]
     return {
-        "model": recommender.recipe.model,
-        "dataset": dataset.manifest.content_hash,
-        "split": split.description,
+        "model": work.recipe.model,
+        "dataset": work.dataset.manifest.content_hash,
+        "split": work.split.description,
         "train_seconds": fitted.seconds,
         "device": fitted.device,
         "epochs": len([record for record in fitted.records if record.phase == "choose"]),
         "best_epoch": fitted.best_epoch,
         "test": evaluation.to_json(),
-        "baselines": baselines,
+        "baselines": {name: _measure_baseline(name, evaluation, work) for name in names},
     }
 
 
-def _measure_baseline(
-    name: str, evaluation: Evaluation, recipe: Recipe, dataset: Dataset, split: Split, folder: Path
-) -> dict[str, Any]:
-    plain = parse_recipe({**recipe_as_dict(recipe), "model": name, "parameters": {}}, "baseline")
-    baseline = Recommender(plain).fit(dataset, split)
+def _measure_baseline(name: str, evaluation: Evaluation, work: _Work) -> dict[str, Any]:
+    plain = parse_recipe({**recipe_as_dict(work.recipe), "model": name, "parameters": {}}, "baseline")
+    baseline = Recommender(plain).fit(work.dataset, work.split)
     measured = baseline.evaluate()
-    measured.save(folder / "baselines" / name)
+    measured.save(work.folder / "baselines" / name)
+    work.log.write("baseline", name=name, **{key: round(value, 6) for key, value in measured.means.items()})
     assert baseline.fitted is not None
     return {
         "train_seconds": baseline.fitted.seconds,
