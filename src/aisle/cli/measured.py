@@ -37,6 +37,15 @@ def print_run(run: Run) -> None:
     print_slices(test)
 
 
+def result_line(run: Run) -> str:
+    """Return a run's outcome in one line."""
+    names = list(run.metrics["test"]["metrics"])[:2]
+    cells = metric_cells(run.metrics["test"], names)
+    epochs = f", {run.metrics['epochs']} epochs, kept {run.metrics['best_epoch']}" if run.metrics["epochs"] else ""
+    measured = ", ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True))
+    return f"{run.name}: {measured} (trained in {run.metrics['train_seconds']:.1f} s on {run.metrics['device']}{epochs})"
+
+
 def protocol_line(measured: Mapping[str, Any]) -> str:
     """Return the protocol and the counts in one line."""
     protocol, counts = measured["protocol"], measured["counts"]

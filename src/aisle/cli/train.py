@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from aisle.cli.measured import print_run
+from aisle.cli.measured import print_run, result_line
 from aisle.cli.output import JSON_OPTION, OVERWRITE_OPTION, print_json
 from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError
@@ -23,9 +23,17 @@ from aisle.train.watch import Progress
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to write.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run at --out.")
 @OVERWRITE_OPTION
+@click.option("--quiet", is_flag=True, help="Print the result line only; everything stands in the run folder.")
 @JSON_OPTION
 def command(
-    dataset: Path, recipe: str | None, overrides: tuple[str, ...], out: Path, resume: bool, overwrite: bool, as_json: bool
+    dataset: Path,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    out: Path,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Train a model on DATASET, measure it on the test part beside its baselines, and write a run folder.
 
@@ -41,10 +49,12 @@ def command(
         out,
         resume=resume,
         overwrite=overwrite,
-        screen=Screen(_say, _show if sys.stderr.isatty() else None),
+        screen=Screen(None if quiet else _say, _show if sys.stderr.isatty() else None),
     )
     if as_json:
         print_json({"run": str(out), **run.metrics})
+    elif quiet:
+        click.echo(result_line(run))
     else:
         print_run(run)
 

@@ -1,0 +1,39 @@
+"""Errors: every code is documented once and says what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from aisle.errors import EXIT_STATUS, AisleError, did_you_mean
+
+ROOT = Path(__file__).parent.parent
+
+
+def codes_in_source() -> set[str]:
+    found: set[str] = set()
+    for file in (ROOT / "src").rglob("*.py"):
+        found |= set(re.findall(r"\"(E[1-9]\d\d)\"", file.read_text()))
+    return found
+
+
+def test_every_code_is_documented_and_no_documented_code_is_gone() -> None:
+    documented = re.findall(r"^\| (E\d{3}) \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
+    assert len(documented) == len(set(documented))
+    assert set(documented) == codes_in_source()
+
+
+def test_each_family_of_codes_has_its_own_exit_status() -> None:
+    assert {code[1] for code in codes_in_source()} <= set(EXIT_STATUS)
+    assert len(set(EXIT_STATUS.values())) == len(EXIT_STATUS)
+
+
+def test_an_error_shows_what_is_wrong_what_to_do_and_its_code() -> None:
+    error = AisleError("item 7 is unknown", hint="export again", code="E301")
+    assert str(error) == "item 7 is unknown\n  hint: export again [E301]"
+    assert error.exit_status == 5
+
+
+def test_a_near_miss_gets_a_suggestion_and_a_far_one_the_list() -> None:
+    assert did_you_mean("epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
+    assert did_you_mean("x", ["b", "a"]) == "known names: a, b"
