@@ -1,0 +1,123 @@
+"""A checkpoint an epoch: weights and optimiser as safetensors, the rest as JSON in its header, one file, atomic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from aisle.errors import AisleError
+from aisle.storage.atomic import remove, write_atomic
+
+_HEADER = "aisle"
+_MODEL, _OPTIMISER = "model/", "optimiser/"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that the next epoch depends on.
+
+    Attributes:
+        epoch: the last finished one, 1-based.
+        model: the module's tensors by name.
+        optimiser: parameter number -> its tensors by name.
+        facts: JSON values: records, best epoch and value, loss scale.
+    """
+
+    epoch: int
+    model: Mapping[str, Tensor]
+    optimiser: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where the checkpoints of a run lie.
+
+    Attributes:
+        folder: made when missing. Holds `choose/` and `refit/`, each with `last.safetensors`, and `best.safetensors`
+            where there is validation.
+        identity: what a resumed run must share with the one it goes on from, such as the dataset's content hash.
+        resume: go on from what is there (or start, when nothing is). When false, what is there is removed.
+    """
+
+    folder: Path
+    identity: Mapping[str, str] = field(default_factory=dict)
+    resume: bool = False
+
+    def phase(self, name: str) -> Checkpoints:
+        """Return the same for one phase."""
+        return Checkpoints(self.folder / name, self.identity, self.resume)
+
+    def clear(self) -> None:
+        """Remove every checkpoint."""
+        remove(self.folder)
+
+    def save(self, name: str, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint: a reader sees the old file or the new one.
+
+        Raises:
+            AisleError: E601 when the disk is full or the place cannot be written.
+        """
+        tensors = {_MODEL + key: tensor for key, tensor in checkpoint.model.items()}
+        for number, state in checkpoint.optimiser.items():
+            tensors |= {f"{_OPTIMISER}{number}/{key}": tensor for key, tensor in state.items()}
+        header = {"epoch": checkpoint.epoch, "identity": dict(self.identity), "facts": dict(checkpoint.facts)}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        write_atomic(self._path(name), save(plain, {_HEADER: json.dumps(header)}))
+
+    def load(self, name: str) -> Checkpoint | None:
+        """Read a checkpoint; None when there is none.
+
+        Raises:
+            AisleError: E505 when the file is damaged, E506 when it belongs to another run.
+        """
+        path = self._path(name)
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads(file.metadata()[_HEADER])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a file, not a dict)
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise AisleError(
+                f"checkpoint {path} is damaged: {error}", hint="train again without --resume", code="E505"
+            ) from error
+        self._check_identity(path, header["identity"])
+        model = {key.removeprefix(_MODEL): tensor for key, tensor in tensors.items() if key.startswith(_MODEL)}
+        return Checkpoint(header["epoch"], model, _optimiser_state(tensors), header["facts"])
+
+    def _check_identity(self, path: Path, seen: Mapping[str, str]) -> None:
+        for key in sorted({*seen, *self.identity}):
+            if seen.get(key) != self.identity.get(key):
+                raise AisleError(
+                    f"cannot resume from {path}: {key} was {seen.get(key)} there and is {self.identity.get(key)} now",
+                    hint=f"put {key} back, or train again without --resume",
+                    code="E506",
+                )
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:
+    """Put saved state into a new optimiser that was made with the same settings."""
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": {number: dict(tensors) for number, tensors in state.items()}, "param_groups": groups})
+
+
+def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith(_OPTIMISER):
+            number, name = key.removeprefix(_OPTIMISER).split("/")
+            state.setdefault(int(number), {})[name] = tensor
+    return state

@@ -1,0 +1,225 @@
+"""The one training loop: epochs, validation, early stopping, a checkpoint an epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from aisle.errors import AisleError
+from aisle.recommend.scorer import Scorer
+from aisle.train.checkpoint import Checkpoint, Checkpoints, load_optimiser
+from aisle.train.config import TrainConfig
+from aisle.train.early_stopping import EarlyStopping
+from aisle.train.seeds import stream_seed
+from aisle.train.step import Stepper
+from aisle.train.watch import EpochRecord, Progress, Watch
+
+_PROGRESS_EVERY_S = 0.2
+
+
+class Batches(Protocol):
+    """Where batches come from; see `train.sampler.PairSampler`."""
+
+    @property
+    def samples(self) -> int:
+        """Positive events an epoch."""
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield what the module's `loss` takes; the same for the same epoch."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a phase ended. The module holds the weights of `best_epoch`, or of the last epoch where nothing validated."""
+
+    records: list[EpochRecord]
+    best_epoch: int
+    best_value: float | None
+
+
+def fit(
+    module: torch.nn.Module,
+    batches: Batches,
+    config: TrainConfig,
+    *,
+    watch: Watch | None = None,
+    checkpoints: Checkpoints | None = None,
+    phase: str = "choose",
+) -> FitResult:
+    """Train a module where it is, and leave the best weights in it.
+
+    Args:
+        module: has `loss(*batch)` and, where there is validation, is a `Scorer`.
+        batches: where the batches come from.
+        config: how to train.
+        watch: who validates and who is told.
+        checkpoints: where to write one after each epoch, and whether to go on from there; None keeps nothing on disk.
+        phase: names the phase to those who watch, and its folder of checkpoints.
+
+    Raises:
+        AisleError: E505, E506 when a checkpoint cannot be used, E507 when the loss or a gradient is not finite, E508 when
+            validation returns no number.
+    """
+    loop = _Loop(module, batches, config, watch or Watch(), _of_phase(checkpoints, config, phase), phase)
+    with _own_randomness(loop.device):
+        loop.recover()
+        while loop.stopping.last_epoch < config.epochs and not loop.stopping.stop:
+            loop.run_epoch(loop.stopping.last_epoch + 1)
+    if loop.watch.validate is not None:
+        module.load_state_dict(loop.best)
+    module.eval()
+    value = loop.stopping.best_value if loop.watch.validate is not None else None
+    return FitResult(loop.records, loop.stopping.best_epoch, value)
+
+
+@dataclass
+class _Loop:
+    module: torch.nn.Module
+    batches: Batches
+    config: TrainConfig
+    watch: Watch
+    checkpoints: Checkpoints | None
+    phase: str
+    records: list[EpochRecord] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.device = next(self.module.parameters()).device
+        self.stepper = Stepper(self.module, self.config, self.device)
+        self.stopping = EarlyStopping(self.config.patience)
+        self.started_s = time.perf_counter()
+        self.started_epoch = 0
+
+    def run_epoch(self, epoch: int) -> None:
+        """Train one epoch, validate, write the checkpoint, then tell."""
+        start_s = time.perf_counter()
+        torch.manual_seed(stream_seed(self.config.seed, epoch, "dropout"))
+        loss = self._train(epoch, start_s)
+        train_s = time.perf_counter() - start_s
+        value = self._validate(epoch)
+        best = self.stopping.improves(epoch, value if value is not None else float(epoch))
+        seconds = time.perf_counter() - start_s
+        self.records.append(EpochRecord(self.phase, epoch, loss, value, best, self.batches.samples / train_s, seconds))
+        if best and value is not None:
+            self.best = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
+        self._save(best=best and value is not None)
+        self.watch.on_epoch(self.records[-1])
+
+    def recover(self) -> None:
+        """Go on from the last checkpoint when that is wanted and there is one."""
+        if self.checkpoints is None:
+            return
+        if not self.checkpoints.resume:
+            self.checkpoints.clear()
+        last = self.checkpoints.load("last")
+        if last is None:
+            return
+        self.module.load_state_dict(last.model)
+        load_optimiser(self.stepper.optimiser, last.optimiser)
+        self.stepper.scaler.load_state_dict(last.facts["scaler"])
+        self.records = [EpochRecord(**record) for record in last.facts["records"]]
+        self.stopping = replace(self.stopping, **last.facts["stopping"])
+        self.started_epoch = last.epoch
+        self.best = self._best_weights(last)
+
+    def _best_weights(self, last: Checkpoint) -> dict[str, Tensor]:
+        """Return the weights of the best epoch, which is in `last` when it was the latest: `best` is written after it."""
+        best_epoch = self.stopping.best_epoch
+        best = last if self.watch.validate is None or best_epoch == last.epoch else self._checkpoint("best")
+        if best is None or (self.watch.validate is not None and best.epoch != best_epoch):
+            raise AisleError(
+                f"checkpoint best.safetensors of epoch {best_epoch} is missing beside last.safetensors",
+                hint="train again without --resume",
+                code="E505",
+            )
+        return {name: tensor.to(self.device) for name, tensor in best.model.items()}
+
+    def _checkpoint(self, name: str) -> Checkpoint | None:
+        return self.checkpoints.load(name) if self.checkpoints else None
+
+    def _train(self, epoch: int, start_s: float) -> float:
+        """Take every step of an epoch; return the mean loss."""
+        self.module.train()
+        total, seen, told_s = 0.0, 0, start_s
+        for step, batch in enumerate(self.batches.epoch(epoch), 1):
+            total += self.stepper.take(batch, f"epoch {epoch}, step {step} of {self.batches.steps}") * len(batch[0])
+            seen += len(batch[0])
+            now_s = time.perf_counter()
+            if now_s - told_s >= _PROGRESS_EVERY_S or step == self.batches.steps:
+                told_s = now_s
+                self._tell(epoch, step, total / seen, seen / (now_s - start_s))
+        self.stepper.check_weights(f"end of epoch {epoch}")
+        return total / seen
+
+    def _tell(self, epoch: int, step: int, loss: float, samples_per_s: float) -> None:
+        done = epoch - 1 + step / self.batches.steps
+        pace_s = (time.perf_counter() - self.started_s) / (done - self.started_epoch)
+        eta_s = pace_s * (self.config.epochs - done)
+        at = (self.phase, epoch, self.config.epochs, step, self.batches.steps)
+        self.watch.on_progress(Progress(*at, loss, samples_per_s, eta_s))
+
+    def _validate(self, epoch: int) -> float | None:
+        if self.watch.validate is None:
+            return None
+        self.module.eval()
+        value = float(self.watch.validate(_as_scorer(self.module)))
+        if math.isnan(value):
+            raise AisleError(
+                f"validation returned {value} after epoch {epoch}; expected a number",
+                hint="look at the split: are there validation cases?",
+                code="E508",
+            )
+        return value
+
+    def _save(self, *, best: bool) -> None:
+        if self.checkpoints is None:
+            return
+        stopping = {key: value for key, value in asdict(self.stopping).items() if key != "patience"}
+        facts: dict[str, Any] = {
+            "records": [record.as_dict() for record in self.records],
+            "stopping": stopping,
+            "scaler": self.stepper.scaler.state_dict(),
+        }
+        epoch, model = self.stopping.last_epoch, self.module.state_dict()
+        self.checkpoints.save("last", Checkpoint(epoch, model, self.stepper.optimiser.state_dict()["state"], facts))
+        if best:
+            self.checkpoints.save("best", Checkpoint(epoch, model))
+
+
+def _of_phase(checkpoints: Checkpoints | None, config: TrainConfig, phase: str) -> Checkpoints | None:
+    """Return the phase's own checkpoints; every setting but the number of epochs belongs to a run's identity."""
+    if checkpoints is None:
+        return None
+    settings = {f"train.{key}": str(value) for key, value in asdict(config).items() if key != "epochs"}
+    return replace(checkpoints.phase(phase), identity={**checkpoints.identity, **settings})
+
+
+@contextmanager
+def _own_randomness(device: torch.device) -> Iterator[None]:
+    """Leave the caller's generators and determinism as they were."""
+    memory: Any = torch.utils.deterministic
+    before, fill_before = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.use_deterministic_algorithms(True)
+        memory.fill_uninitialized_memory = False  # a pass over every new tensor, for reading garbage only
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+            memory.fill_uninitialized_memory = fill_before
+
+
+def _as_scorer(module: torch.nn.Module) -> Scorer:
+    scorer: Any = module
+    return scorer  # type: ignore[no-any-return]
