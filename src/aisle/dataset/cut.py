@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.errors import AisleError
 from aisle.features.histories import Histories
 
 
@@ -148,18 +147,3 @@ def _only(log: SplitLog, place: NDArray[np.int64]) -> NDArray[np.bool_]:
 def _moment(time: int) -> str:
     """Return microseconds as ISO 8601 in UTC."""
     return f"{np.datetime64(time, 'us')}Z"
-
-
-def check_has_training(cut: Cut, kind: str, n_events: int) -> None:
-    """Refuse a cut that leaves nothing to learn from.
-
-    Raises:
-        AisleError: E251.
-    """
-    if not cut.train.any():
-        where = ", ".join(f"{name} {value}" for name, value in cut.description.items()) or "no user has enough events"
-        raise AisleError(
-            f"the {kind} split leaves none of {n_events:,} events to learn from ({where})",
-            hint="choose a smaller validation and test share, an earlier cut, or more events",
-            code="E251",
-        )

@@ -71,7 +71,8 @@ def split(dataset: Dataset, config: SplitConfig | None = None) -> Split:
     _check(dataset, config)
     log = _log(dataset, config)
     cut = _cut(log, config)
-    cutting.check_has_training(cut, config.kind, len(log.index))
+    train, train_index = _learned(log, cut.train, config)
+    _check_has_training(train, cut, config, len(log.index))
     before_validation, before_test = log.events.where(cut.train), log.events.where(cut.refit)
     test = _file_cases(dataset, before_test, config) if config.kind == "files" else _cases(log, cut.test, before_test, config)
     validation = _cases(log, cut.validation, before_validation, config)
@@ -85,7 +86,6 @@ def split(dataset: Dataset, config: SplitConfig | None = None) -> Split:
             hint="choose a larger test_share, other target events, repeats = true, or a log with more events",
             code="E255",
         )
-    train, train_index = _learned(log, cut.train, config)
     refit, refit_index = _learned(log, cut.refit, config)
     description = _describe(config, cut, train, validation, test)
     return Split(train, train_index, validation, test, refit, refit_index, description)
@@ -108,6 +108,17 @@ def _check(dataset: Dataset, config: SplitConfig) -> None:
             f"validation_share {shares[0]}, test_share {shares[1]} and cut_times {config.cut_times} do not make a split",
             hint="give shares that leave room for training and for a test, or cut_times in order",
             code="E254",
+        )
+
+
+def _check_has_training(train: Histories, cut: Cut, config: SplitConfig, n_events: int) -> None:
+    if not len(train.item):
+        where = ", ".join(f"{name} {value}" for name, value in cut.description.items())
+        core = f"min_user_events {config.min_user_events}, min_item_events {config.min_item_events}"
+        raise AisleError(
+            f"the {config.kind} split leaves none of {n_events:,} events to learn from ({where or 'no cut'}; {core})",
+            hint="choose smaller shares, an earlier cut or a smaller k-core, or bring more events",
+            code="E251",
         )
 
 

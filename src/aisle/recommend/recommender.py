@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.features.histories import Histories
-from aisle.recommend.answer import answer, answer_items, blocks, check_no_nan
+from aisle.recommend.answer import BLOCK_CELLS, answer, answer_items, blocks, check_no_nan
 from aisle.recommend.lists import Lists, best, fill_up
 from aisle.recommend.scorer import Scorer
 from aisle.recommend.seen import hide, is_seen
@@ -53,6 +53,7 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
     k: int = 10,
     filter_seen: bool = True,
     candidates: NDArray[np.integer] | None = None,
+    block_cells: int = BLOCK_CELLS,
 ) -> Recommendations:
     """Recommend k items to each shopper.
 
@@ -65,6 +66,7 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
         k: items a shopper; a list is shorter only when there is nothing left to recommend.
         filter_seen: leave out what is in the shopper's history.
         candidates: (N,) the only item codes that may be recommended; None = the whole catalogue.
+        block_cells: scores held at a time, to bound memory.
 
     Returns:
         The lists, shopper by shopper.
@@ -74,7 +76,7 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
     """
     pool_N = np.arange(len(fallback_V)) if candidates is None else np.unique(candidates).astype(np.int64)
     parts = []
-    for rows in blocks(len(user_B), len(pool_N)):
+    for rows in blocks(len(user_B), len(pool_N), block_cells):
         known_B = known.take(rows)
         if candidates is None:
             score_BN, modelled_B = answer(scorer, fallback_V, user_B[rows], known_B)
