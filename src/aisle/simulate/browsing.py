@@ -141,22 +141,32 @@ def _follow_up(world: World, visits: Visits, item: NDArray[np.int32], rng: np.ra
 def _cut(
     user: NDArray[np.int64], session: NDArray[np.int64], offset: NDArray[np.int64], surplus: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Choose which events stay when `surplus` must go: whole sessions at random, the last one's newest events.
+    """Choose which events stay when `surplus` must go.
 
-    A shopper's first session goes only when nothing else is left, so that shoppers do not vanish from the log.
+    Whole sessions go at random; then what follows the first view of shoppers' first sessions; first views go only when
+    nothing else is left, so that shoppers do not vanish from the log.
+
+    Args:
+        user: (S,) shopper of each session.
+        session: (E,) session of each event.
+        offset: (E,) ms since the session's start; 0 marks its first view.
+        surplus: events to drop.
+        rng: decides which.
     """
-    sessions = len(user)
-    events = np.bincount(session, minlength=sessions)
     is_first = np.concatenate([[True], user[1:] != user[:-1]])
-    order = np.argsort(rng.random(sessions) + is_first)
-    gone = np.cumsum(events[order])
+    opening = is_first[session] & (offset == 0)
+    unit = 2 * session + opening
+    rank = rng.random(2 * len(user)) + np.repeat(is_first, 2)
+    rank[1::2] += is_first
+    order = np.argsort(rank)
+    gone = np.cumsum(np.bincount(unit, minlength=len(rank))[order])
     whole = int(np.searchsorted(gone, surplus, side="right"))
-    keep_session = np.ones(sessions, np.bool_)
-    keep_session[order[:whole]] = False
-    keep: NDArray[np.bool_] = keep_session[session]
+    keep_unit = np.ones(len(rank), np.bool_)
+    keep_unit[order[:whole]] = False
+    keep = np.asarray(keep_unit[unit])
     rest = surplus - (int(gone[whole - 1]) if whole else 0)
     if rest:
-        shortened = np.flatnonzero(session == order[whole])
+        shortened = np.flatnonzero(unit == order[whole])
         keep[shortened[np.argsort(offset[shortened], kind="stable")[-rest:]]] = False
     return keep
 

@@ -56,8 +56,8 @@ class Catalogue:
 def make_catalogue(config: ShopConfig, rng: np.random.Generator) -> Catalogue:
     """Make the items of a shop."""
     categories, items = config.n_categories, config.items
-    share = 1.0 / np.arange(1, categories + 1) ** CATEGORY_EXPONENT
-    share = np.asarray(rng.permutation(share / share.sum()), np.float64)
+    share = 1.0 / np.arange(1, categories + 1, dtype=np.float64) ** CATEGORY_EXPONENT
+    share = rng.permutation(share / share.sum())
     # Every category gets its anchor first: the item that is there on every day.
     category = np.concatenate([np.arange(categories), rng.choice(categories, items - categories, p=share)]).astype(np.int16)
     anchor = np.arange(items) < categories

@@ -131,9 +131,8 @@ class TrueShop:
         An item that is not in the shop that day scores 0, one that is not this shop's -inf. A shopper who is not this
         shop's gets the front page.
         """
-        everything = np.arange(len(self._item))
-        # The same arithmetic as for candidates, so that both give the same bits; in slices to bound memory.
-        out = np.empty((len(user_B), len(everything)), np.float32)
+        # The same arithmetic in the same order as for candidates, so that both give the same bits.
+        out = np.empty((len(user_B), len(self._item)), np.float32)
         theta = self._interest(user_B)
         scale = self._scale(theta)
         for category in np.unique(self._category):
@@ -164,11 +163,13 @@ class TrueShop:
 
     def similar(self, item_B: NDArray[np.int64]) -> NDArray[np.float32]:
         """Score items by how likely a shopper who came for the given item's styles views them: (B,) -> (B, V) float32."""
-        style = self._style_VS[:, item_B]
-        share = style / np.maximum(style.sum(axis=0), np.finfo(np.float64).tiny)
+        # Whom the given item suits does not depend on whether it can be bought today.
+        style = np.asarray(self._array("items.styles")[:, np.maximum(self._item[item_B], 0)])
+        share = style / style.sum(axis=0)
         same = self._category[item_B][:, None] == self._category[None]
         score = np.where(same, share.T @ self._style_VS, 0.0).astype(np.float32)
         score[:, self._item < 0] = -np.inf
+        score[self._item[item_B] < 0] = -np.inf
         score[np.arange(len(item_B)), item_B] = -np.inf
         return score
 
