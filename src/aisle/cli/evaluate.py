@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,7 +47,7 @@ def command(run: Path, protocol: str | None, negatives: int | None, ks: tuple[in
         print_slices(measured)
 
 
-def _measure_again(run: Run, changes: dict[str, object]) -> dict[str, object]:
+def _measure_again(run: Run, changes: dict[str, object]) -> dict[str, Any]:
     cases = split(run.dataset(), run.recipe.split).test
     model: Recommender = run.recommender()
     config = dataclasses.replace(run.recipe.evaluate, **changes)  # type: ignore[arg-type]

@@ -70,12 +70,14 @@ def command(
 
 def _write(table: pl.DataFrame, out: Path) -> None:
     buffer = BytesIO()
-    writers = {".parquet": table.write_parquet, ".csv": table.write_csv}
-    if out.suffix not in writers:
+    if out.suffix == ".parquet":
+        table.write_parquet(buffer)
+    elif out.suffix == ".csv":
+        table.write_csv(buffer)
+    else:
         raise AisleError(
             f"cannot write {out.name}: '{out.suffix}' is no format of ours", hint="use .parquet or .csv", code="E904"
         )
-    writers[out.suffix](buffer)
     write_atomic(out, buffer.getvalue())
 
 

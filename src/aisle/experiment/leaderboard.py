@@ -55,7 +55,8 @@ def _row(model: str, measured: dict[str, Any], train_seconds: float | None) -> d
     row: dict[str, Any] = {"model": model}
     for name, metric in measured["metrics"].items():
         row |= {name: metric["mean"], f"{name}_ci": metric["ci"]}
-    return row | measured["aggregates"] | {"train_seconds": train_seconds}
+    row |= measured["aggregates"]
+    return row | {"train_seconds": train_seconds}
 
 
 def _perfect_row(run: Run, truth: Path) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Recommender:
         self._facts = facts_of(dataset, split, refit=self.recipe.train.refit)
         watch = watch or Watch()
         if watch.validate is None and len(split.validation):
-            watch = dataclasses.replace(watch, validate=self._validate, metric=self.validation_metric)
+            watch = dataclasses.replace(watch, validate=self._validate)
         kind = MODELS[self.recipe.model]
         self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
         self._scorer: Scorer = self.fitted.model
@@ -109,12 +109,12 @@ class Recommender:
         """Measure on the test cases of the split (or on others), as the recipe's protocol says (or another).
 
         Raises:
-            AisleError: E304 for a loaded model without cases: it carries no test answers.
+            AisleError: E309 for a loaded model without cases: it carries no test answers.
         """
         if cases is None:
             if self._split is None:
                 raise AisleError(
-                    "a loaded model carries no test cases", hint="pass cases=split(dataset, recipe.split).test", code="E304"
+                    "a loaded model carries no test cases", hint="pass cases=split(dataset, recipe.split).test", code="E309"
                 )
             cases = self._split.test
         return evaluate(self._scorer, cases, config or self.recipe.evaluate, self._facts)

@@ -127,7 +127,7 @@ def _trained(build: Callable[[Histories], Any], job: Job) -> Fitted:
     return Fitted(done.model, tuple(done.records), done.best_epoch, done.device, done.seconds)
 
 
-def side_fields(dataset: Dataset, train: Histories) -> tuple[Fields | None, Fields | None]:
+def side_fields(dataset: Dataset, train: Histories) -> tuple[Fields, Fields]:
     """Return the catalogue and the users table as integer fields, their statistics from the training part only."""
     item_trained = np.bincount(train.item, minlength=dataset.n_items) > 0
     manifest = dataset.manifest
@@ -137,15 +137,11 @@ def side_fields(dataset: Dataset, train: Histories) -> tuple[Fields | None, Fiel
 
 
 def _field(name: str, feature: Feature, trained: NDArray[np.bool_]) -> Field | None:
-    if feature.values is None:
-        return None
-    size = len(feature.vocabulary) if feature.vocabulary is not None else 0
-    return make_field(name, feature.kind, feature.values, trained, size=size, offsets=feature.offsets)
+    return make_field(name, feature.kind, feature.values, trained, offsets=feature.offsets)
 
 
-def _join(fields: list[Field | None], trained: NDArray[np.bool_]) -> Fields | None:
-    present = [field for field in fields if field is not None]
-    return join(present, trained) if present else None
+def _join(fields: list[Field | None], trained: NDArray[np.bool_]) -> Fields:
+    return join([field for field in fields if field is not None], trained)
 
 
 MODELS: dict[str, ModelKind] = {

@@ -28,6 +28,7 @@ from aisle.environment.facts import environment
 from aisle.errors import AisleError
 from aisle.evaluate.compare import compare
 from aisle.evaluate.evaluation import Evaluation
+from aisle.evaluate.results import load_evaluation, save_evaluation
 from aisle.experiment import plots
 from aisle.experiment.recipe import Recipe, load_recipe, parse_recipe, recipe_as_dict, write_recipe
 from aisle.experiment.recommender import Recommender
@@ -82,11 +83,11 @@ class Run:
 
     def evaluation(self) -> Evaluation:
         """Read the per-case test results."""
-        return Evaluation.load(self.folder / "test")
+        return load_evaluation(self.folder / "test")
 
     def baseline(self, name: str) -> Evaluation:
         """Read the per-case test results of a baseline that was measured beside the model."""
-        return Evaluation.load(self.folder / "baselines" / name)
+        return load_evaluation(self.folder / "baselines" / name)
 
     def recommender(self) -> Recommender:
         """Load the model."""
@@ -200,10 +201,14 @@ def torch_facts() -> dict[str, object]:
     return {
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None,
+        "cudnn": _cudnn_version(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _cudnn_version() -> int | None:
+    return torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None  # type: ignore[no-untyped-call]
 
 
 def _train(work: _Work, screen: Screen, *, resume: bool) -> Recommender:
@@ -251,7 +256,7 @@ def _measure(recommender: Recommender, work: _Work) -> dict[str, Any]:
     fitted = recommender.fitted
     assert fitted is not None
     evaluation = recommender.evaluate()
-    evaluation.save(work.folder / "test")
+    save_evaluation(evaluation, work.folder / "test")
     work.log.write("test", **{name: round(value, 6) for name, value in evaluation.means.items()})
     names = [name for name in work.recipe.baselines if name != work.recipe.model]
     return {
@@ -271,7 +276,7 @@ def _measure_baseline(name: str, evaluation: Evaluation, work: _Work) -> dict[st
     plain = parse_recipe({**recipe_as_dict(work.recipe), "model": name, "parameters": {}}, "baseline")
     baseline = Recommender(plain).fit(work.dataset, work.split)
     measured = baseline.evaluate()
-    measured.save(work.folder / "baselines" / name)
+    save_evaluation(measured, work.folder / "baselines" / name)
     work.log.write("baseline", name=name, **{key: round(value, 6) for key, value in measured.means.items()})
     assert baseline.fitted is not None
     return {
