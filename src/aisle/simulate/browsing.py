@@ -22,11 +22,15 @@ MOST_LINES = 3
 
 @dataclass(frozen=True)
 class _Steps:
-    """E events in no order: the view each belongs to, its kind, and ms since its session's start."""
+    """E events in no order: the view each belongs to, its kind, and ms since its session's start.
+
+    `discount` is that of each of the N views, (N,) float32: its events share the price.
+    """
 
     view: NDArray[np.int64]
     event: NDArray[np.uint8]
     offset: NDArray[np.int64]
+    discount: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def browse(
         surplus = len(steps.view) - events
         if surplus >= 0:
             keep = _cut(visits.user, visits.session[steps.view], steps.offset, surplus, rng)
-            kept = _Steps(steps.view[keep], steps.event[keep], steps.offset[keep])
+            kept = _Steps(steps.view[keep], steps.event[keep], steps.offset[keep], steps.discount)
             return _assemble(world, visits, item, kept, rng)
         wanted *= 1.5
 
@@ -122,9 +126,9 @@ def _draw_promoted(
 def _follow_up(world: World, visits: Visits, item: NDArray[np.int32], rng: np.random.Generator) -> _Steps:
     """Let views lead to favourites, carts and purchases."""
     session, gap, offset = visits.session, visits.gap, visits.offset
-    promoted = world.promotions.discounts(item, visits.day[session]) > 0
+    discount = world.promotions.discounts(item, visits.day[session])
     lift = np.where(visits.mission, np.float32(MISSION_LIFT), np.float32(STROLL_LIFT))[session]
-    chance = chances(world.catalogue, item, promoted, lift)
+    chance = chances(world.catalogue, item, discount > 0, lift)
     views = np.arange(len(item))
     favourite = np.flatnonzero(rng.random(len(item), dtype=np.float32) < chance.favourite)
     cart = np.flatnonzero(rng.random(len(item), dtype=np.float32) < chance.cart)
@@ -135,7 +139,7 @@ def _follow_up(world: World, visits: Visits, item: NDArray[np.int32], rng: np.ra
     kinds = (Event.view, Event.favourite, Event.cart, Event.purchase)
     event = np.repeat(np.array(kinds, np.uint8), [len(views), len(favourite), len(cart), len(bought)])
     time = [offset, offset[favourite] + gap[favourite] // 3, offset[cart] + gap[cart] * 2 // 3, checkout]
-    return _Steps(view, event, np.concatenate(time))
+    return _Steps(view, event, np.concatenate(time), discount)
 
 
 def _cut(
@@ -178,7 +182,7 @@ def _assemble(world: World, visits: Visits, item: NDArray[np.int32], steps: _Ste
     order = np.argsort(session << 32 | steps.offset)
     view, event, offset, session = steps.view[order], steps.event[order], steps.offset[order], session[order]
     chosen = item[view]
-    discount = world.promotions.discounts(chosen, visits.day[session]).astype(np.float64)
+    discount = steps.discount[view].astype(np.float64)
     lines = np.where(rng.random(len(view), dtype=np.float32) < 0.85, 1, rng.integers(2, MOST_LINES + 1, len(view)))
     return BlockEvents(
         user=visits.user[session],
