@@ -58,8 +58,7 @@ class Ids(Dictionary):
             numbers = texts.str.strip_suffix(".0").cast(pl.Int64).to_numpy()
             ids, final = np.unique(numbers, return_inverse=True)
             return FinalIds("int", pl.Series(ids), final.astype(np.int32))
-        order, final = _sorted(texts)
-        return FinalIds("string", order, final)
+        return FinalIds("string", *_sorted(texts))
 
 
 class FinalIds:
@@ -78,6 +77,13 @@ class FinalIds:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def find(self, texts: pl.Series) -> NDArray[np.int32]:
+        """Return the final code of ids as text: (N,) -> (N,) int32, -1 where unknown."""
+        keys = texts.str.strip_suffix(".0").cast(pl.Int64, strict=False) if self.kind == "int" else texts
+        known = pl.DataFrame({"id": self.ids, "code": np.arange(len(self.ids), dtype=np.int32)})
+        found = keys.to_frame("id").join(known, on="id", how="left", maintain_order="left")
+        return found["code"].fill_null(-1).to_numpy()
 
     def write(self, folder: Path, name: str) -> dict[str, ArrayInfo]:
         """Write the vocabulary's arrays."""

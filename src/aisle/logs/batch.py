@@ -53,6 +53,7 @@ class OpenFile:
         typed: whether the format says what is a number and what is text.
         batches: given the columns that are wanted, yields the rows.
         n_rows: how many rows there are, where the format says so.
+        on_disk: false for a frame, which has no file to hash.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class OpenFile:
     typed: bool
     batches: Callable[[list[str]], Iterator[RawBatch]]
     n_rows: int | None = None
+    on_disk: bool = True
 
 
 def shorten(raw: bytes | str) -> str:

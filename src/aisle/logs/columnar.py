@@ -56,7 +56,7 @@ def open_excel(source: Source) -> OpenFile:
     return open_frame(rows, source.path, first_line=2)
 
 
-def open_frame(frame: Any, path: Path = Path("<frame>"), first_line: int = 1) -> OpenFile:
+def open_frame(frame: Any, file: Path | None = None, first_line: int = 1) -> OpenFile:
     """Open a Polars or pandas frame.
 
     Raises:
@@ -69,7 +69,7 @@ def open_frame(frame: Any, path: Path = Path("<frame>"), first_line: int = 1) ->
             part = rows.select(wanted)[start : start + BATCH_ROWS]
             yield RawBatch(part, np.arange(start, start + len(part), dtype=np.int64) + first_line)
 
-    return OpenFile(path, dict(rows.schema), True, batches, len(rows))
+    return OpenFile(file or Path("<frame>"), dict(rows.schema), True, batches, len(rows), on_disk=file is not None)
 
 
 def is_frame(thing: object) -> bool:

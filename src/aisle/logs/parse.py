@@ -148,16 +148,24 @@ def matches(raw: pl.DataFrame, rule: Rule) -> pl.Series:
         assert isinstance(rule.value, int | float)
         passed = number < rule.value if rule.op == "less_than" else number > rule.value
         return passed.fill_null(False)
-    text = values.as_text(column).cast(pl.String)
-    return {
-        "is_null": text.is_null,
-        "not_null": text.is_not_null,
-        "equals": lambda: _equal(column, text, rule.value),
-        "not_equals": lambda: ~_equal(column, text, rule.value),
-        "in": lambda: text.is_in([_word(value) for value in _values(rule)]).fill_null(False),
-        "starts_with": lambda: text.str.starts_with(str(rule.value)).fill_null(False),
-        "ends_with": lambda: text.str.ends_with(str(rule.value)).fill_null(False),
-    }[rule.op]()
+    if rule.op in ("equals", "not_equals"):
+        equal = _equal(column, rule.value)
+        return equal if rule.op == "equals" else ~equal
+    return _text_matches(values.as_text(column).cast(pl.String), rule)
+
+
+def _text_matches(text: pl.Series, rule: Rule) -> pl.Series:
+    if rule.op == "is_null":
+        return text.is_null()
+    if rule.op == "not_null":
+        return text.is_not_null()
+    if rule.op == "in":
+        matched = text.is_in([_word(value) for value in _values(rule)])
+    elif rule.op == "starts_with":
+        matched = text.str.starts_with(str(rule.value))
+    else:
+        matched = text.str.ends_with(str(rule.value))
+    return matched.fill_null(False)
 
 
 def _values(rule: Rule) -> tuple[str | int | float, ...]:
@@ -169,11 +177,11 @@ def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _equal(column: pl.Series, text: pl.Series, value: object) -> pl.Series:
+def _equal(column: pl.Series, value: object) -> pl.Series:
     if isinstance(value, int | float) and not isinstance(value, bool):
         number, _ = values.as_number(column)
         return (number == value).fill_null(False)
-    return (text == _word(value)).fill_null(False)
+    return (values.as_text(column).cast(pl.String) == _word(value)).fill_null(False)
 
 
 def _parse_id(column: pl.Series, name: str, verdicts: _Verdicts) -> pl.Series:

@@ -52,6 +52,7 @@ class Manifest(_Contract):
     Attributes:
         time_kind: "timestamp" (microseconds since 1970-01-01 UTC) or "order" (only the order means something).
         event_columns, item_features, user_features: name -> kind; see `schema.columns` for what a kind stores.
+        mapping: our name -> the log's column; unused_columns: the log's columns that no part of the dataset comes from.
         rejects, filters: reason -> rows.
         arrays: array name -> what its file must hold; the file is `<name>.npy`.
         content_hash: the same for the same rows, whatever the order or the names of the source files.
@@ -70,6 +71,7 @@ class Manifest(_Contract):
     user_id_type: Literal["int", "string"]
     item_id_type: Literal["int", "string"]
     mapping: dict[str, str]
+    unused_columns: tuple[str, ...] = ()
     recipe: dict[str, Any]
     sources: tuple[SourceInfo, ...]
     rows: RowCounts
