@@ -1,0 +1,80 @@
+"""A tiny world with a known right answer: two groups of shoppers who buy from two separate halves of a shop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.features.fields import Field, Fields, join
+from aisle.features.histories import Histories
+from aisle.models.fm import FM, FMConfig
+from aisle.models.item_knn import ItemKNN, ItemKNNConfig
+from aisle.models.ncf import NCF, NCFConfig
+from aisle.models.popularity import Popularity, PopularityConfig
+from aisle.train.config import TrainConfig
+from aisle.train.fit import train_model
+
+USERS = 60  # 0..29 buy items 0..11, 30..59 buy items 12..23
+NEW_USER = 60  # in the dataset, without training events
+ITEMS = 26  # 24 and 25 are in the catalogue only
+COLD = (24, 25)
+CATEGORY = np.array([0] * 12 + [1] * 12 + [1, -1], np.int32)  # item 24 is of the second kind, nothing is known about 25
+
+
+def histories(rows: list[list[int]]) -> Histories:
+    """Make histories from lists of items; the place in the list is the time."""
+    lengths = [len(row) for row in rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    item = np.array([item for row in rows for item in row], np.int32)
+    time = np.array([place for row in rows for place in range(len(row))], np.int64)
+    return Histories(offsets, item, np.full(len(item), 6, np.uint8), time)
+
+
+def train_part() -> Histories:
+    """Return 61 histories: six items each, the last user without any."""
+    random = np.random.default_rng(5)
+    rows = [(random.choice(12, 6, replace=False) + 12 * (user >= USERS // 2)).tolist() for user in range(USERS)]
+    return histories([*rows, []])
+
+
+def item_fields(train: Histories) -> Fields:
+    """Return the category of each item."""
+    return join([Field("category", 2, CATEGORY[:, None])], np.bincount(train.item, minlength=ITEMS) > 0)
+
+
+QUICK = TrainConfig(epochs=12, batch_size=64, learning_rate=0.02, seed=3, device="cpu", threads=1)
+
+
+def _fit_ncf(config: NCFConfig, learning_rate: float = 0.02) -> NCF:
+    quick = replace(QUICK, learning_rate=learning_rate)
+    return train_model(lambda train: NCF.untrained(config, train, ITEMS, seed=3), train_part(), None, quick).model
+
+
+def _fit_fm(*, with_fields: bool) -> FM:
+    def build(train: Histories) -> FM:
+        fields = item_fields(train) if with_fields else None
+        return FM.untrained(FMConfig(factors=8), train, ITEMS, seed=3, item_fields=fields)
+
+    return train_model(build, train_part(), None, QUICK).model
+
+
+FITTED: dict[str, Callable[[], Any]] = {
+    "popularity": lambda: Popularity.fit(PopularityConfig(), train_part(), ITEMS),
+    "popularity, decaying": lambda: Popularity.fit(PopularityConfig("decay"), train_part(), ITEMS, time_kind="order"),
+    "item-kNN": lambda: ItemKNN.fit(ItemKNNConfig(), train_part(), ITEMS),
+    "item-kNN, few neighbours": lambda: ItemKNN.fit(ItemKNNConfig(5, 0, "none"), train_part(), ITEMS),
+    "FM": lambda: _fit_fm(with_fields=False),
+    "FM with side features": lambda: _fit_fm(with_fields=True),
+    "NeuMF": lambda: _fit_ncf(NCFConfig("neumf", 8, 8, (16, 8), dropout=0.1)),
+    "GMF": lambda: _fit_ncf(NCFConfig("gmf", 8)),
+    "MLP": lambda: _fit_ncf(NCFConfig("mlp", 8, 8, (16,)), learning_rate=0.05),  # a slow starter: no product of ids
+}
+
+
+def reload(model: Any, state: dict[str, NDArray[Any]]) -> Any:
+    """Rebuild a model from its state."""
+    return type(model).from_state(model.config, state)
