@@ -68,7 +68,9 @@ def read_answers(given: Any, recipe: TestRecipe) -> Answers:
     files = [open_frame(given)] if is_frame(given) else [open_source(one, recipe) for one in find_sources([given], recipe)]
     users, items = [], []
     for file in files:
-        mapping = map_columns(file, recipe.columns, {name: ALIASES[name] for name in REQUIRED})
+        mapping = map_columns(
+            file, recipe.columns, {name: ALIASES[name] for name in REQUIRED}, "[test.columns] {name} = '{column}' in a log recipe"
+        )
         missing = [name for name in REQUIRED if name not in mapping]
         if missing:
             raise AisleError(

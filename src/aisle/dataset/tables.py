@@ -76,12 +76,13 @@ def read_table(given: Any, recipe: TableRecipe, key: str, names: Aliases) -> Tab
 
 
 def _read_file(file: OpenFile, recipe: TableRecipe, key: str, names: Aliases) -> pl.DataFrame:
-    mapping = map_columns(file, recipe.columns, names)
+    section = f"[{key.removesuffix('_id')}s.columns]"
+    mapping = map_columns(file, recipe.columns, names, f"{section} {{name}} = '{{column}}' in a log recipe")
     if key not in mapping:
         shown = ", ".join(repr(name[:80]) for name in list(file.schema)[:20])
         raise AisleError(
             f"{file.path} has no column for {key}; its columns are {shown}",
-            hint=f"map it in the log recipe: [{key.split('_', maxsplit=1)[0]}s.columns] {key} = 'THEIR_NAME'",
+            hint=f"map it in a log recipe: {section} {key} = 'THEIR_NAME'",
             code="E204",
         )
     batches = list(file.batches(list(file.schema)))

@@ -14,13 +14,16 @@ from aisle.schema.columns import ALIASES, COLUMNS, REQUIRED
 Aliases = Mapping[str, tuple[str, ...]]
 
 
-def map_columns(file: OpenFile, given: Mapping[str, str], aliases: Aliases) -> dict[str, str]:
+def map_columns(
+    file: OpenFile, given: Mapping[str, str], aliases: Aliases, said_by: str = "--column {name}={column}"
+) -> dict[str, str]:
     """Return our name -> the file's column, for every name that has one.
 
     Args:
         file: the opened file.
         given: what the user says; "" = this file has no such column.
         aliases: every name of ours that may be looked for, with other people's names for it.
+        said_by: how the user says which column it is, for the hint.
 
     Raises:
         AisleError: E105 a given column is not there, E106 two columns could play one part.
@@ -40,7 +43,7 @@ def map_columns(file: OpenFile, given: Mapping[str, str], aliases: Aliases) -> d
         if len(claims) > 1:
             raise AisleError(
                 f"{file.path}: columns {', '.join(repr(column) for column in claims)} could each be {name}",
-                hint=f"say which with --column {name}={claims[0]}",
+                hint=f"say which: {said_by.format(name=name, column=claims[0])}",
                 code="E106",
             )
         if claims:
