@@ -84,7 +84,7 @@ def _series(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, values, pl.Null)
     if kinds == {int} and all(value is None or -_INT64 <= value < _INT64 for value in values):
         return pl.Series(name, values, pl.Int64)
-    if kinds <= {int, float}:
+    if float in kinds and kinds <= {int, float}:
         return _floats(name, values)
     if kinds == {str}:
         return _texts(name, values)
