@@ -60,6 +60,11 @@ class Checkpoints:
         """Remove every checkpoint."""
         remove(self.folder)
 
+    def sweep(self) -> None:
+        """Remove what a killed run left half-written."""
+        for partial in self.folder.glob(".*.partial"):
+            remove(partial)
+
     def save(self, name: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint: a reader sees the old file or the new one.
 

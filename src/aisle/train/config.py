@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from aisle.errors import AisleError, did_you_mean
+from aisle.errors import AisleError
 
 _CHOICES = {
     "optimiser": ("adam", "adamw", "sgd"),
@@ -51,9 +51,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key, known in _CHOICES.items():
             if getattr(self, key) not in known:
-                raise AisleError(
-                    f"train.{key} is {getattr(self, key)!r}", hint=did_you_mean(str(getattr(self, key)), known), code="E501"
-                )
+                seen = getattr(self, key)
+                raise AisleError(f"train.{key} is {seen!r}", hint=f"use one of {', '.join(known)}", code="E501")
         for key, least in {"epochs": 1, "batch_size": 1, "negatives": 1, "patience": 0, "threads": 0, "seed": 0}.items():
             if getattr(self, key) < least:
                 raise AisleError(f"train.{key} is {getattr(self, key)}", hint=f"set it to {least} or more", code="E501")

@@ -79,7 +79,8 @@ def train_model(
         checkpoints.clear()
 
     def run_phase(name: str, part: Histories, config: TrainConfig, watch: Watch) -> tuple[ModelT, PairSampler, FitResult]:
-        model = build(part).to(device)
+        with torch.random.fork_rng(devices=[]):  # torch fills new tables at random before the model's own seed does
+            model = build(part).to(device)
         sampler = PairSampler(part, config.batch_size, config.negatives, seed=config.seed, device=device)
         return model, sampler, fit(model, sampler, config, watch=watch, checkpoints=checkpoints, phase=name)
 

@@ -122,6 +122,7 @@ class _Loop:
             return
         if not self.checkpoints.resume:
             self.checkpoints.clear()
+        self.checkpoints.sweep()
         last = self.checkpoints.load("last")
         if last is None:
             return
@@ -131,22 +132,21 @@ class _Loop:
         self.records = [EpochRecord(**record) for record in last.facts["records"]]
         self.stopping = replace(self.stopping, **last.facts["stopping"])
         self.started_epoch = last.epoch
-        self.best = self._best_weights(last)
+        if self.watch.validate is not None:
+            self.best = self._best_weights(self.checkpoints, last)
 
-    def _best_weights(self, last: Checkpoint) -> dict[str, Tensor]:
-        """Return the weights of the best epoch, which is in `last` when it was the latest: `best` is written after it."""
-        best_epoch = self.stopping.best_epoch
-        best = last if self.watch.validate is None or best_epoch == last.epoch else self._checkpoint("best")
-        if best is None or (self.watch.validate is not None and best.epoch != best_epoch):
+    def _best_weights(self, checkpoints: Checkpoints, last: Checkpoint) -> dict[str, Tensor]:
+        """Return the weights of the best epoch; `best` is written after `last`, so a kill may have come between."""
+        if self.stopping.best_epoch == last.epoch:
+            checkpoints.save("best", Checkpoint(last.epoch, last.model))
+        best = checkpoints.load("best")
+        if best is None or best.epoch != self.stopping.best_epoch:
             raise AisleError(
-                f"checkpoint best.safetensors of epoch {best_epoch} is missing beside last.safetensors",
+                f"checkpoint best.safetensors of epoch {self.stopping.best_epoch} is missing in {checkpoints.folder}",
                 hint="train again without --resume",
                 code="E505",
             )
         return {name: tensor.to(self.device) for name, tensor in best.model.items()}
-
-    def _checkpoint(self, name: str) -> Checkpoint | None:
-        return self.checkpoints.load(name) if self.checkpoints else None
 
     def _train(self, epoch: int, start_s: float) -> float:
         """Take every step of an epoch; return the mean loss."""
