@@ -70,6 +70,8 @@ _NO_INT = np.iinfo(np.int64).min
 
 
 def _as_int(value: object) -> int:
+    if isinstance(value, float | np.floating) and not float(value).is_integer():
+        return _NO_INT
     try:
         number = int(value)  # type: ignore[call-overload]
     except (TypeError, ValueError):

@@ -19,7 +19,8 @@ from aisle.errors import AisleError
 
 # What the place can be blamed for; any other OSError is our own bug and keeps its traceback.
 _PLACE_ERRORS = (
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR,
+    errno.EEXIST, errno.ENAMETOOLONG, errno.EIO,
 )  # fmt: skip
 
 
