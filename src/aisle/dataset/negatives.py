@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.features.histories import Histories
+from aisle.features.pairs import pairs
 
 _BLOCK_CELLS = 4_000_000
 
@@ -40,8 +41,7 @@ def _sample_block(seen: Histories, n: int, n_items: int, rng: np.random.Generato
 
 def _distinct(seen: Histories, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the distinct (row, item) pairs, sorted, and where each row begins."""
-    keys = np.unique(seen.rows * n_items + seen.item)
-    row, item = np.divmod(keys, n_items)
+    row, item = np.divmod(pairs(seen, n_items), n_items)
     return row, item, np.searchsorted(row, np.arange(len(seen) + 1)).astype(np.int64)
 
 

@@ -17,6 +17,7 @@ from aisle.dataset.negatives import sample_unseen
 from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError, did_you_mean
 from aisle.features.histories import Histories
+from aisle.features.pairs import contains, distinct, pairs
 from aisle.schema.events import POSITIVE, Event
 
 
@@ -161,7 +162,7 @@ def _learned(log: SplitLog, part: NDArray[np.bool_], config: SplitConfig) -> tup
 def _cases(log: SplitLog, asked: NDArray[np.bool_], known: Histories, config: SplitConfig) -> Cases:
     """Ask every user with an asked event, or a sample of them, for the items of these events."""
     keys = log.events.rows[asked] * log.n_items + log.events.item[asked]
-    user = np.unique(keys // log.n_items)
+    user = distinct(keys // log.n_items)
     case = np.searchsorted(user, keys // log.n_items)
     return _ask(user, case, keys % log.n_items, known, config, n_items=log.n_items)
 
@@ -191,13 +192,11 @@ def _ask(  # noqa: PLR0913 - one question's parts
     negatives: NDArray[np.int32] | None = None,
 ) -> Cases:
     """Make cases of distinct (case, item) pairs, without known items unless repeats are asked, and without empty cases."""
-    keys = np.unique(case * n_items + item)
+    keys = distinct(case * n_items + item)
     if not config.repeats:
-        known_by_case = known.take(user)
-        keys = np.setdiff1d(keys, known_by_case.rows * n_items + known_by_case.item)
-    kept = np.unique(keys // n_items)
-    kept = _sample(kept, config)
-    keys = keys[np.isin(keys // n_items, kept)]
+        keys = keys[~contains(pairs(known.take(user), n_items), keys)]
+    kept = _sample(distinct(keys // n_items), config)
+    keys = keys[contains(kept, keys // n_items)]
     offsets = np.searchsorted(keys // n_items, np.append(kept, len(user))).astype(np.int64)
     asked = user[kept].astype(np.int32)
     chosen = None if negatives is None else negatives[kept]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.features.histories import Histories
+from aisle.features.pairs import contains, pairs
 
 
 def hide(score_BV: NDArray[np.float32], seen: Histories) -> None:
@@ -15,7 +16,5 @@ def hide(score_BV: NDArray[np.float32], seen: Histories) -> None:
 
 def is_seen(item_BN: NDArray[np.integer], seen: Histories, n_items: int) -> NDArray[np.bool_]:
     """Say which of some items are in the history of their row: (B, N) item codes, -1 is never seen -> (B, N) bool."""
-    pairs = np.unique(seen.rows * n_items + seen.item)
-    wanted = np.arange(len(item_BN))[:, None] * n_items + item_BN
-    found = np.isin(wanted, pairs)
-    return found & (item_BN >= 0)
+    wanted_BN = np.arange(len(item_BN))[:, None] * n_items + item_BN
+    return contains(pairs(seen, n_items), wanted_BN) & (item_BN >= 0)
