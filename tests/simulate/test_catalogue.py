@@ -31,6 +31,13 @@ def test_a_category_is_never_empty() -> None:
         assert len(np.unique(catalogue.category[shown])) == 24
 
 
+def test_the_only_item_of_a_shop_is_there_on_every_day() -> None:
+    for seed in range(50):
+        alone = make_catalogue(ShopConfig(users=1, items=1, events=1), np.random.default_rng(seed))
+        assert alone.first_day[0] <= 0
+        assert alone.last_day[0] > 60
+
+
 def test_some_items_are_new_and_some_go() -> None:
     catalogue = make_catalogue(ShopConfig(users=1, items=5_000, events=1), np.random.default_rng(0))
     assert 0.15 < np.mean(catalogue.first_day > 0) < 0.25

@@ -76,7 +76,7 @@ def test_tastes_drift(shop: Path) -> None:
 
 
 def test_its_probabilities_are_what_happens(tmp_path: Path) -> None:
-    """Of all events of one day, the share on each shopper's ten likeliest items is the probability given to them."""
+    """Of all events of one day, the share on some items is the mean probability given to them: the likeliest, the promoted."""
     config = ShopConfig(users=3_000, items=600, events=150_000, seed=4, days=10)
     folder = simulate(config, tmp_path / "shop").folder
     users, items = [user_name(i) for i in range(3_000)], [item_name(i) for i in range(600)]
@@ -91,7 +91,15 @@ def test_its_probabilities_are_what_happens(tmp_path: Path) -> None:
     # About 2,300 sessions; events of one session are on one niche, so the error is at most 0.5 / sqrt(2,300) = 0.01.
     assert len(log) > 10_000
     assert abs(observed - expected) < 0.03
-    # Its own most likely items against those of another day's fashion: the test can tell a wrong model.
+    # The same for the day's promoted items, of all 600 some 3%.
+    promoted = np.zeros(600, np.bool_)
+    offsets, shelf = (np.load(folder / "truth" / f"promotions.{name}.npy") for name in ("offsets", "item"))
+    promoted[shelf[offsets[day * 24] : offsets[(day + 1) * 24]]] = True
+    assert abs(promoted[item].mean() - score[:, promoted].sum(axis=1)[user].mean()) < 0.015
+    # And for the tenth of the items that convert best: more events a view.
+    eager = np.load(folder / "truth" / "items.conversion.npy") > 1.5
+    assert abs(eager[item].mean() - score[:, eager].sum(axis=1)[user].mean()) < 0.015
+    # The test can tell a wrong model: other shoppers' likeliest items.
     assert observed > 1.5 * (top[np.roll(user, 1_000)] == item[:, None]).any(axis=1).mean()
 
 
