@@ -233,5 +233,4 @@ def test_mixed_precision_learns_and_keeps_float32_weights(name: str) -> None:
     assert all(array.dtype != np.float16 for array in weights(mixed.model).values())
     assert mixed.records[-1].loss < mixed.records[0].loss
     assert mixed.records[-1].loss == pytest.approx(full.records[-1].loss, abs=0.02)
-    if name == "NCF":  # FM has no matrix product in training, the only thing that autocast makes coarser
-        assert not same_bits(full.model, mixed.model)
+    assert not same_bits(full.model, mixed.model)

@@ -80,11 +80,19 @@ class Side(nn.Module):
 
         The bias holds the linear terms and the pairwise terms inside this side: half of |sum|^2 - sum of |.|^2.
         """
-        place = row.clamp(min=0)
-        weight_F = self.weight[place] * (row >= 0).unsqueeze(-1)
-        code_F = self.code[place]
-        if code_F.shape[-1] == 1:  # ids only: no pairs inside this side
-            return self.vector(code_F).squeeze(-2) * weight_F, self.bias(code_F).squeeze(-1).squeeze(-1) * weight_F.squeeze(-1)
+        place, known = row.clamp(min=0), row >= 0
+        if self.code.shape[1] == 1:  # ids only: no pairs inside this side
+            weight = self.weight[place, 0] * known
+            return self.vector(place) * weight.unsqueeze(-1), self.bias(place).squeeze(-1) * weight
+        if row.numel() <= len(self.code):
+            sum_K, bias = self._sum(self.code[place], self.weight[place])
+        else:  # more rows asked for than there are: sum each once, then look it up
+            sum_NK, bias_N = self._sum(self.code, self.weight)
+            sum_K, bias = functional.embedding(place, sum_NK), functional.embedding(place, bias_N.unsqueeze(-1)).squeeze(-1)
+        return sum_K * known.unsqueeze(-1), bias * known
+
+    def _sum(self, code_F: Tensor, weight_F: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum the features of rows: (..., F) codes and values -> (..., K) and (...,)."""
         part_FK = self.vector(code_F) * weight_F.unsqueeze(-1)
         sum_K = part_FK.sum(dim=-2)
         pairs = (sum_K.square().sum(dim=-1) - part_FK.square().sum(dim=(-1, -2))) / 2
@@ -158,7 +166,7 @@ class FM(nn.Module):
         """Return the logit of every pair: (B,) and (B, N) int64 -> (B, N)."""
         user_BK, user_bias_B = self.user(user_B)
         item_BNK, item_bias_BN = self.item(item_BN)
-        dot_BN = (self._drop(user_BK).unsqueeze(1) * self._drop(item_BNK)).sum(dim=-1)
+        dot_BN = torch.matmul(self._drop(item_BNK), self._drop(user_BK).unsqueeze(2)).squeeze(2)
         logit_BN: Tensor = dot_BN + item_bias_BN + user_bias_B.unsqueeze(1) + self.offset
         return logit_BN
 
