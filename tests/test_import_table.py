@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -77,20 +78,20 @@ def test_heavy_packages_stay_where_they_belong(file: Path) -> None:
         assert "torch" not in outside
 
 
-WITHOUT_TORCH = """
-import sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torch":
-            raise ImportError("torch is blocked")
-sys.meta_path.insert(0, Block())
-"""
-
-
 def run_without_torch(code: str, folder: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH + code], capture_output=True, text=True, cwd=folder, check=False)
+    """Run code where `import torch` fails, as with a broken installation: a torch that raises stands first on the path."""
+    broken = folder / "broken" / "torch"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('torch is blocked')")
+    environment = {**os.environ, "PYTHONPATH": str(broken.parent)}
+    command = [sys.executable, "-c", "import sys\n" + code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_blocking_torch_really_blocks_it(tmp_path: Path) -> None:
+    run_without_torch("try:\n    import torch\nexcept ImportError:\n    sys.exit(0)\nsys.exit(1)", tmp_path)
 
 
 def test_everything_but_training_imports_without_torch(tmp_path: Path) -> None:

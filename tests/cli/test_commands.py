@@ -92,7 +92,7 @@ def test_evaluate_prints_again_and_measures_under_another_protocol(aisle: Shell,
     assert again["test"]["metrics"]["HR@10"]["mean"] == first["test"]["metrics"]["HR@10"]["mean"]
     assert again["test"]["metrics"]["HR@20"]["mean"] >= again["test"]["metrics"]["HR@10"]["mean"]
     sampled = aisle.json("evaluate", runs["ncf"], "--protocol", "sampled", "--negatives", 20)
-    assert sampled["test"]["protocol"]["kind"] == "sampled"
+    assert sampled["test"]["protocol"]["ranking"] == "sampled"
     assert sampled["test"]["metrics"]["HR@10"]["mean"] > first["test"]["metrics"]["HR@10"]["mean"]
     _, out, _ = aisle.run("evaluate", runs["ncf"], "--protocol", "sampled", "--negatives", 20)
     assert "SAMPLED" in out

@@ -49,7 +49,7 @@ def result_line(run: Run) -> str:
 def protocol_line(measured: Mapping[str, Any]) -> str:
     """Return the protocol and the counts in one line."""
     protocol, counts = measured["protocol"], measured["counts"]
-    ranking = "full ranking" if protocol["kind"] == "full" else "SAMPLED ranking"
+    ranking = "full ranking" if protocol["ranking"] == "full" else "SAMPLED ranking"
     return f"{ranking}, {counts['cases']:,} cases, 95% intervals"
 
 

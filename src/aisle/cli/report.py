@@ -36,7 +36,7 @@ def command(runs: tuple[Path, ...], truth: Path | None, out: Path, as_json: bool
         cells = [f"{row[name]:.4f} [{row[f'{name}_ci'][0]:.4f}, {row[f'{name}_ci'][1]:.4f}]" for name in names]
         rows.append((row["model"], *cells, "" if row["train_seconds"] is None else f"{row['train_seconds']:.1f}"))
     protocol = board["protocol"]
-    ranking = "full ranking" if protocol["kind"] == "full" else "SAMPLED ranking"
+    ranking = "full ranking" if protocol["ranking"] == "full" else "SAMPLED ranking"
     simulated = "simulated shop, " if board["simulated"] else ""
     title = f"leaderboard: {simulated}{protocol['split']['kind']} split, {ranking}, {protocol['cases']:,} cases, 95% intervals"
     print_table(title, ("model", *names, "train s"), rows)

@@ -43,9 +43,10 @@ def command(
       aisle train data/shop-dataset --recipe fm --set train.epochs=5 --set parameters.factors=16 --out runs/fm
       aisle train data/shop-dataset --out runs/ncf --resume
     """
+    chosen = load_recipe(_recipe_source(recipe, out, resume=resume), overrides)
     run = train_run(
         Dataset(dataset),
-        load_recipe(_recipe_source(recipe, out, resume=resume), overrides),
+        chosen,
         out,
         resume=resume,
         overwrite=overwrite,

@@ -69,7 +69,7 @@ def _page(board: Mapping[str, Any], runs: Sequence[Run], picture: bytes) -> str:
 def _protocol(board: Mapping[str, Any]) -> str:
     protocol = board["protocol"]
     ranking = (
-        "full ranking of the catalogue" if protocol["kind"] == "full" else "SAMPLED ranking: not comparable with full ranking"
+        "full ranking of the catalogue" if protocol["ranking"] == "full" else "SAMPLED ranking: not comparable with full ranking"
     )
     return f"{ranking}; {protocol['split']['kind']} split; {protocol['cases']:,} test cases; ties count against the model."
 
