@@ -117,15 +117,17 @@ def _partitions(job: Job, folder: Path) -> Iterator[Columns]:
         yield _final_codes(job.spill.load(), job)
         job.spill.remove()
         return
-    parts = [Spill(folder / f"part{number}.spill", job.spill.dtypes) for number in range(n_parts)]
-    for piece in job.spill.pieces():
-        _scatter(_final_codes(piece, job), part_of_user, parts)
-    job.spill.remove()
-    for part in parts:
-        part.close()
-        if part.rows:
+    with ExitStack() as stack:
+        parts = [Spill(folder / f"part{number}.spill", job.spill.dtypes) for number in range(n_parts)]
+        for part in parts:
+            stack.callback(part.remove)
+        for piece in job.spill.pieces():
+            _scatter(_final_codes(piece, job), part_of_user, parts)
+        job.spill.remove()
+        for part in parts:
+            part.close()
             yield part.load()
-        part.remove()
+            part.remove()
 
 
 def _scatter(piece: Columns, part_of_user: NDArray[np.int64], parts: list[Spill]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,10 @@ class _RejectFile:
             self._flush()
 
     def _flush(self) -> None:
-        _written(pl.concat(self._held, rechunk=True), self._folder / f"{self._pieces:06}.parquet")
+        # Python writes the file: where the disk is full, it says so in a way that can be told.
+        buffer = BytesIO()
+        pl.concat(self._held, rechunk=True).write_parquet(buffer)
+        (self._folder / f"{self._pieces:06}.parquet").write_bytes(buffer.getbuffer())
         self._held, self._n_held, self._pieces = [], 0, self._pieces + 1
 
     def finish(self) -> None:
@@ -160,15 +164,18 @@ class _RejectFile:
         if len(pieces) == 1:
             pieces[0].rename(self._path)
         else:
-            pl.scan_parquet(pieces).sink_parquet(self._path, maintain_order=True)
+            self._join(pieces)
         for piece in self._folder.iterdir():
             piece.unlink()
         self._folder.rmdir()
 
-
-def _written(frame: pl.DataFrame, path: Path) -> None:
-    with path.open("wb") as file:
-        frame.write_parquet(file)
+    def _join(self, pieces: list[Path]) -> None:
+        try:
+            pl.scan_parquet(pieces).sink_parquet(self._path, maintain_order=True)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise AisleError(
+                f"cannot write {self._path.name}: {error}", hint="free disk space or choose another --out", code="E601"
+            ) from error
 
 
 def _check(state: Ingested, log: Log, rejects: _RejectFile, max_rejects: float) -> None:

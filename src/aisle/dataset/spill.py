@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class Spill:
         return whole
 
     def remove(self) -> None:
-        """Close and delete the file."""
-        self._file.close()
+        """Close and delete the file; that a full disk cannot take its last bytes does not matter any more."""
+        with suppress(OSError):
+            self._file.close()
         self._path.unlink(missing_ok=True)

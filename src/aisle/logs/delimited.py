@@ -74,6 +74,12 @@ def _header(source: Source, recipe: FileRecipe, shape: _Shape) -> list[str]:
             hint="export it as UTF-8 text, or give the recipe's encoding",
             code="E102",
         )
+    if b"\r" in first:
+        raise AisleError(
+            f"{source.path} ends its lines with carriage returns alone, as old Macs did",
+            hint="turn the line ends into line feeds: tr '\\r' '\\n' < OLD > NEW",
+            code="E102",
+        )
     names = [name.strip() for name in _fields(_with_byte(first, shape).decode(), shape) or []]
     _check_names(names, source)
     return names
@@ -83,7 +89,7 @@ def _check_names(names: list[str], source: Source) -> None:
     twice = sorted({name for name in names if names.count(name) > 1 and name})
     if twice:
         raise AisleError(
-            f"{source.path} names column '{twice[0]}' twice: {', '.join(names)}",
+            f"{source.path} names column '{twice[0]}' twice: {', '.join(names)[:300]}",
             hint="rename one, or give header = false and names = [...] in a log recipe",
             code="E114",
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from aisle.errors import AisleError
 from aisle.logs import values
 from aisle.logs.batch import OpenFile
 from aisle.logs.columnar import is_frame, open_frame
@@ -94,6 +95,8 @@ def open_log(sources: Any, recipe: LogRecipe) -> Log:
     """
     given: Sequence[Any] = sources if isinstance(sources, list | tuple) else [sources]
     files = [file for one in given for file in _open(one, recipe)]
+    if not files:
+        raise AisleError("no log was given", hint="name a file, a folder or a glob", code="E101")
     mappings = [map_log(file, recipe) for file in files]
     columns: dict[str, ColumnKind] = {}
     for name, kind in OPTIONAL.items():

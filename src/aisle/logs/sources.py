@@ -43,10 +43,7 @@ def find_sources(paths: Iterable[Path | str], recipe: FileRecipe) -> list[Source
     Raises:
         AisleError: E101 nothing there, E102 unknown format or one that the file's first bytes belie, E103 an empty file.
     """
-    found = [_source(path, recipe) for given in paths for path in _expand(Path(given), recipe)]
-    if not found:
-        raise AisleError("no log was given", hint="name a file, a folder or a glob", code="E101")
-    return found
+    return [_source(path, recipe) for given in paths for path in _expand(Path(given), recipe)]
 
 
 def _expand(given: Path, recipe: FileRecipe) -> list[Path]:

@@ -101,7 +101,7 @@ def read_array(path: Path, info: ArrayInfo | None = None, *, verify: bool = Fals
         # A zero-length file cannot be mapped.
         empty = info is not None and 0 in info.shape
         array: NDArray[Any] = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # NumPy parses a header as Python: damage raises whatever Python's parser raises
         raise AisleError(f"array {path} cannot be read: {error}", hint=hint, code="E203") from error
     if info is not None and (array.dtype.str != info.dtype or array.shape != info.shape):
         seen, expected = f"{array.dtype.str}{array.shape}", f"{info.dtype}{info.shape}"

@@ -128,8 +128,8 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _free_bytes(path: Path) -> int:
-    for folder in (path, *path.parents):
-        if folder.exists():
+    for folder in path.parents:
+        if os.path.isdir(folder):
             return shutil.disk_usage(folder).free
     return 0
 
