@@ -52,6 +52,18 @@ def test_neighbours_are_kept_for_each_recommended_item() -> None:
     assert model.score(np.array([0]), histories([[2]]))[0, 0] == 0
 
 
+def test_every_pair_of_items_agrees_with_the_plain_formula() -> None:
+    random = np.random.default_rng(2)
+    train = histories([random.integers(0, 15, 6).tolist() for _ in range(40)])
+    known_UV = np.zeros((40, 15))
+    known_UV[train.rows, train.item] = 1
+    norm_V = np.linalg.norm(known_UV, axis=0)
+    expected = known_UV.T @ known_UV / (np.outer(norm_V, norm_V) + 3)
+    np.fill_diagonal(expected, -np.inf)
+    similar = ItemKNN.fit(ItemKNNConfig(15, 3, "none"), train, 15).similar(np.arange(15))
+    np.testing.assert_allclose(similar, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("cells", [1, 7, 1000])
 def test_the_size_of_a_block_never_changes_the_model(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(2)
