@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from aisle.errors import AisleError
+from aisle.features.histories import Histories
 from aisle.recommend.answer import answer, answer_items, blocks
 from tests.recommend.scorers import TableScorer, histories
 
@@ -25,8 +27,14 @@ def test_some_items_get_the_scores_they_have_in_the_whole_catalogue() -> None:
 
 
 def test_the_answer_may_be_changed_without_changing_the_model() -> None:
-    scorer = TableScorer(TABLE.copy())
-    score_BV, _ = answer(scorer, POPULAR, np.array([0]), histories([]))
+    class Generous(TableScorer):
+        """Hands out its own array."""
+
+        def score(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.float32]:
+            return self.table_UV
+
+    scorer = Generous(TABLE.copy())
+    score_BV, _ = answer(scorer, POPULAR, np.array([0, 1, 2]), histories([], [], []))
     score_BV[:] = -1
     assert np.array_equal(scorer.table_UV, TABLE)
 
