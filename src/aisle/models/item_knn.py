@@ -144,31 +144,27 @@ def _nearest(config: ItemKNNConfig, weight_UV: sparse.csr_array) -> sparse.csr_a
     n_items = weight_UV.shape[1]
     weight_VU = sparse.csr_array(weight_UV.T)
     norm_V = np.sqrt(weight_UV.multiply(weight_UV).sum(axis=0))
-    rows: list[NDArray[np.int64]] = []
-    columns: list[NDArray[np.int64]] = []
-    values: list[NDArray[np.float64]] = []
+    neighbours, values, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.float32)], [np.zeros(1, np.int64)]
     step = max(1, _BLOCK_CELLS // max(n_items, 1))
     for start in range(0, n_items, step):
-        block = np.arange(start, min(start + step, n_items))
-        alike_RV = (weight_VU[block] @ weight_UV).toarray()
-        alike_RV /= np.maximum(norm_V[block, None] * norm_V[None, :] + config.shrink, 1e-12)
-        alike_RV[np.arange(len(block)), block] = 0
-        place_R, column = _top(alike_RV, config.neighbours)
-        rows.append(block[place_R])
-        columns.append(column)
-        values.append(alike_RV[place_R, column])
-    if not rows:
-        return sparse.csr_array((np.zeros(0, np.float32), np.zeros((2, 0), np.int64)), shape=(0, 0))
-    cells = np.concatenate(values).astype(np.float32)
-    return sparse.csr_array((cells, (np.concatenate(rows), np.concatenate(columns))), shape=(n_items, n_items))
+        item_R = np.arange(start, min(start + step, n_items))
+        alike_RV = sparse.csr_array(weight_VU[item_R] @ weight_UV)
+        item_C = np.repeat(item_R, np.diff(alike_RV.indptr))  # C cells that are not 0
+        alike_RV.data /= np.maximum(norm_V[item_C] * norm_V[alike_RV.indices] + config.shrink, 1e-12)
+        alike_RV.data[alike_RV.indices == item_C] = 0
+        alike_RV.eliminate_zeros()
+        kept, length_R = _largest(alike_RV.data, alike_RV.indptr, config.neighbours)
+        neighbours.append(alike_RV.indices[kept].astype(np.int32))
+        values.append(alike_RV.data[kept].astype(np.float32))
+        lengths.append(length_R)
+    offsets = np.cumsum(np.concatenate(lengths))
+    return sparse.csr_array((np.concatenate(values), np.concatenate(neighbours), offsets), shape=(n_items, n_items))
 
 
-def _top(alike_RV: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return row and column of the `count` largest cells above 0 of each row."""
-    if count >= alike_RV.shape[1]:
-        row, column = np.nonzero(alike_RV > 0)
-        return row, column
-    column_RK = np.argpartition(alike_RV, -count, axis=1)[:, -count:]
-    row_RK = np.repeat(np.arange(len(alike_RV))[:, None], count, axis=1)
-    keep = alike_RV[row_RK, column_RK] > 0
-    return row_RK[keep], column_RK[keep]
+def _largest(data: NDArray[np.float64], offsets: NDArray[np.integer], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the `count` largest cells of each sparse row lie, and how many there are: (kept,), (R,)."""
+    kept = []
+    for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        row = data[start:end]
+        kept.append(start + (np.argpartition(-row, count - 1)[:count] if len(row) > count else np.arange(len(row))))
+    return np.concatenate(kept).astype(np.int64), np.minimum(np.diff(offsets), count).astype(np.int64)
