@@ -134,6 +134,13 @@ def test_more_epochs_may_be_asked_for_on_resume(name: str, tmp_path: Path) -> No
     assert same_bits(longer.model, run(name, CONFIG).model)
 
 
+def test_fewer_epochs_than_are_done_are_refused_on_resume(tmp_path: Path) -> None:
+    run(config=replace(CONFIG, epochs=3), folder=tmp_path / "run")
+    with pytest.raises(AisleError, match=r"E506") as error:
+        run(config=replace(CONFIG, epochs=2), folder=tmp_path / "run", resume=True)
+    assert "3 epochs are done there and train.epochs is 2 now" in str(error.value)
+
+
 @pytest.mark.parametrize(("key", "value"), [("learning_rate", 0.01), ("batch_size", 16), ("seed", 8), ("negatives", 3)])
 def test_any_other_setting_changed_on_resume_is_refused_by_name(key: str, value: float, tmp_path: Path) -> None:
     run(config=replace(CONFIG, epochs=1), folder=tmp_path / "run")

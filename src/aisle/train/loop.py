@@ -126,6 +126,13 @@ class _Loop:
         last = self.checkpoints.load("last")
         if last is None:
             return
+        if last.epoch > self.config.epochs:
+            raise AisleError(
+                f"cannot resume from {self.checkpoints.folder}: {last.epoch} epochs are done there and train.epochs is "
+                f"{self.config.epochs} now",
+                hint=f"set epochs to {last.epoch} or more, or train again without --resume",
+                code="E506",
+            )
         self.module.load_state_dict(last.model)
         load_optimiser(self.stepper.optimiser, last.optimiser)
         self.stepper.scaler.load_state_dict(last.facts["scaler"])
