@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from aisle.errors import AisleError
 from aisle.recommend.scorer import Scorer
-from aisle.simulate.config import ShopConfig, item_name, user_name
+from aisle.simulate.catalogue import numbered
+from aisle.simulate.config import ShopConfig
 from aisle.simulate.shop import simulate
 from aisle.simulate.truth import TrueShop
 from tests.simulate.conftest import CONFIG
 
-USERS = [user_name(index) for index in range(CONFIG.users)]
-ITEMS = [item_name(index) for index in range(CONFIG.items)]
+USERS = numbered("u", 0, CONFIG.users).to_list()
+ITEMS = numbered("i", 0, CONFIG.items).to_list()
 DAY_US = 86_400_000_000
 NOTHING_KNOWN = None
 
@@ -79,7 +80,7 @@ def test_its_probabilities_are_what_happens(tmp_path: Path) -> None:
     """Of all events of one day, the share on some items is the mean probability given to them: the likeliest, the promoted."""
     config = ShopConfig(users=3_000, items=600, events=150_000, seed=4, days=10)
     folder = simulate(config, tmp_path / "shop").folder
-    users, items = [user_name(i) for i in range(3_000)], [item_name(i) for i in range(600)]
+    users, items = numbered("u", 0, 3_000).to_list(), numbered("i", 0, 600).to_list()
     day = 5
     truth = TrueShop(folder, users, items, config.start_us + day * DAY_US + DAY_US // 2)
     log = pl.read_parquet(folder / "events.parquet").filter(pl.col("timestamp").dt.date() == datetime(2026, 1, 1 + day).date())

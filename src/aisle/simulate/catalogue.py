@@ -131,7 +131,7 @@ def catalogue_frame(config: ShopConfig, catalogue: Catalogue, rng: np.random.Gen
     first = date.fromisoformat(config.start)
     return pl.DataFrame(
         {
-            "item_id": item_ids(size),
+            "item_id": numbered("i", 0, size),
             "brand": _gather(brands, brand),
             "adjective": _gather(adjectives, adjective),
             "noun": _gather(nouns, noun),
@@ -159,11 +159,6 @@ def _gather(names: list[str] | tuple[str, ...], index: NDArray[np.integer]) -> p
 def _gather_days(first: date, day: NDArray[np.int32]) -> pl.Series:
     epoch_day = (first - date(1970, 1, 1)) // timedelta(days=1)
     return pl.Series(day + np.int32(epoch_day)).cast(pl.Date)
-
-
-def item_ids(count: int) -> pl.Series:
-    """Return the raw ids of all items, in order."""
-    return numbered("i", 0, count)
 
 
 def numbered(letter: str, start: int, stop: int) -> pl.Series:

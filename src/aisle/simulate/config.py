@@ -99,13 +99,3 @@ def _check_range(name: str, value: object, low: int, high: int) -> None:
             hint=f"choose another number of {name}" if name in ("users", "items", "events") else f"choose another {name}",
             code="E801",
         )
-
-
-def user_name(index: int) -> str:
-    """Return the raw id of a simulated shopper: 123 -> "u0000123"."""
-    return f"u{index:0{ID_DIGITS}d}"
-
-
-def item_name(index: int) -> str:
-    """Return the raw id of a simulated item: 123 -> "i0000123"."""
-    return f"i{index:0{ID_DIGITS}d}"

@@ -65,7 +65,7 @@ def make_activity(config: ShopConfig, rng: np.random.Generator) -> Activity:
 
 
 def make_segments(config: ShopConfig, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw what each segment of shoppers cares for: (SEGMENTS, niches), rows sum to 1, cumulative along the row."""
+    """Draw what each segment of shoppers cares for: (SEGMENTS, categories) shares, cumulative along the row."""
     categories = config.n_categories
     likes = rng.dirichlet(np.full(categories, SEGMENT_FOCUS), SEGMENTS) * 0.9 + 0.1 / categories
     return np.cumsum(likes, axis=1)
