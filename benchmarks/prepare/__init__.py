@@ -1,0 +1,1 @@
+"""How fast raw logs become a dataset."""
