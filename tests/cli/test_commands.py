@@ -113,7 +113,7 @@ def test_recommend_answers_known_and_unknown_shoppers(aisle: Shell, runs: dict[s
     _, out, _ = aisle.run("recommend", runs["ncf"], "--user", "nobody")
     assert "unknown to the model" in out
     _, out, _ = aisle.run("recommend", runs["ncf"], "--user", "u0000007")
-    assert "before:" in out
+    assert "what shopper u0000007 did before" in out
 
 
 def test_recommend_writes_everybodys_lists(aisle: Shell, runs: dict[str, Path], tmp_path: Path) -> None:

@@ -28,4 +28,5 @@ def command(run_a: Path, run_b: Path, as_json: bool) -> None:
     if as_json:
         print_json({"a": str(run_a), "b": str(run_b), **result})
     else:
-        print_differences(f"{run_b} ({b.name}) minus {run_a} ({a.name}), {result['cases']:,} cases", result["rows"])
+        title = f"{run_b} ({b.name}) minus {run_a} ({a.name}), {result['cases']:,} cases"
+        print_differences(title, result["rows"], run_a.name, run_b.name)

@@ -28,12 +28,14 @@ def print_run(run: Run) -> None:
     """Print a run's test metrics beside its baselines, then the paired differences and the slices."""
     test = run.metrics["test"]
     names = [*test["metrics"], *test["aggregates"]]
-    rows = [(run.name, f"{run.metrics['train_seconds']:.1f}", *metric_cells(test, names))]
+    columns = {run.name: metric_cells(test, names)}
+    columns |= {name: metric_cells(baseline["test"], names) for name, baseline in run.metrics["baselines"].items()}
+    rows = [(name, *(cells[place] for cells in columns.values())) for place, name in enumerate(names)]
+    seconds = [run.metrics["train_seconds"], *(baseline["train_seconds"] for baseline in run.metrics["baselines"].values())]
+    rows.append(("training, s", *(f"{value:.1f}" for value in seconds)))
+    print_table(f"{run.folder}: {protocol_line(test)}", ("metric", *columns), rows)
     for name, baseline in run.metrics["baselines"].items():
-        rows.append((name, f"{baseline['train_seconds']:.1f}", *metric_cells(baseline["test"], names)))
-    print_table(f"{run.folder}: {protocol_line(test)}", ("model", "train s", *names), rows)
-    for name, baseline in run.metrics["baselines"].items():
-        print_differences(f"{run.name} minus {name}", baseline["difference"]["rows"])
+        print_differences(f"{run.name} minus {name}", baseline["difference"]["rows"], name, run.name)
     print_slices(test)
 
 
@@ -53,13 +55,25 @@ def protocol_line(measured: Mapping[str, Any]) -> str:
     return f"{ranking}, {counts['cases']:,} cases, 95% intervals"
 
 
-def print_differences(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print paired differences with interval and verdict."""
+def print_differences(title: str, rows: Sequence[Mapping[str, Any]], a: str, b: str) -> None:
+    """Print paired differences, b minus a, with interval and verdict; `a` and `b` are what to call the two."""
     cells = [
-        (row["metric"], f"{row['difference']:+.4f} [{row['interval'][0]:+.4f}, {row['interval'][1]:+.4f}]", row["verdict"])
+        (
+            row["metric"],
+            f"{row['difference']:+.4f} [{row['interval'][0]:+.4f}, {row['interval'][1]:+.4f}]",
+            verdict_in_words(row["metric"], row["verdict"], a, b),
+        )
         for row in rows
     ]
     print_table(title, ("metric", "difference [95%]", "verdict"), cells)
+
+
+def verdict_in_words(metric: str, verdict: str, a: str, b: str) -> str:
+    """Name the two runs in a verdict; more diverse lists are not better ones by themselves."""
+    name = {"a is better": a, "b is better": b}.get(verdict)
+    if name is None:
+        return verdict
+    return f"{name} is more diverse" if metric.startswith("Diversity") else f"{name} is better"
 
 
 def print_slices(measured: Mapping[str, Any]) -> None:

@@ -84,16 +84,19 @@ def _write(table: pl.DataFrame, out: Path) -> None:
 def _say_list(user: str, table: pl.DataFrame, model: Recommender, dataset: Dataset) -> None:
     source = table["source"].to_list()
     unknown = " (unknown to the model: popular items)" if source and all(name == "popular" for name in source) else ""
-    known = model.known_items(user)
+    known = model.known_events(user)
+    latest = [(event, *_facts(item, dataset)) for item, event in known[-_HISTORY_SHOWN:]]
     click.echo()
-    for item in known[-_HISTORY_SHOWN:]:
-        click.echo(f"  before: {' | '.join(_facts(item, dataset))}")
+    columns = ("item", *_columns(dataset))
+    if latest:
+        title = f"what shopper {user} did before: the last {len(latest)} of {len(known)} events"
+        print_table(title, ("event", *columns), latest, left=_text_columns(dataset) + 1)
     rows = [
         (rank, *_facts(item, dataset), f"{score:.3f}", name)
         for item, score, rank, name in table.select("item_id", "score", "rank", "source").iter_rows()
     ]
-    title = f"shopper {user}: {len(known)} events known{unknown}"
-    print_table(title, ("rank", "item", *_columns(dataset), "score", "source"), rows, left=2)
+    title = f"for shopper {user}{unknown}"
+    print_table(title, ("rank", *columns, "score", "source"), rows, left=_text_columns(dataset) + 1)
 
 
 def _say_similar(table: pl.DataFrame, dataset: Dataset, *, as_json: bool) -> None:
@@ -106,11 +109,17 @@ def _say_similar(table: pl.DataFrame, dataset: Dataset, *, as_json: bool) -> Non
             (rank, *_facts(other, dataset), f"{score:.3f}")
             for other, score, rank in part.select("similar_item_id", "score", "rank").iter_rows()
         ]
-        print_table(f"like {' | '.join(_facts(item, dataset))}", ("rank", "item", *_columns(dataset), "score"), rows, left=2)
+        title = f"like {' | '.join(_facts(item, dataset))}"
+        print_table(title, ("rank", "item", *_columns(dataset), "score"), rows, left=_text_columns(dataset) + 1)
 
 
 def _columns(dataset: Dataset) -> list[str]:
     return [name for name in _SHOWN if name in dataset.manifest.item_features]
+
+
+def _text_columns(dataset: Dataset) -> int:
+    """Return how many of the item's columns are text; the price, last, is aligned right."""
+    return 1 + len([name for name in _columns(dataset) if name != "price"])
 
 
 def _facts(item: int | str, dataset: Dataset) -> list[str]:

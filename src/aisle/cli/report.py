@@ -30,7 +30,9 @@ def command(runs: tuple[Path, ...], truth: Path | None, out: Path, as_json: bool
     if as_json:
         print_json(board)
         return
-    names = [key.removesuffix("_ci") for key in board["models"][0] if key.endswith("_ci")]
+    # The rest stands in the JSON and on the page: a terminal is not that wide.
+    shown = ("HR@", "NDCG@", "Recall@")
+    names = [key.removesuffix("_ci") for key in board["models"][0] if key.endswith("_ci") and key.startswith(shown)]
     rows = []
     for row in board["models"]:
         cells = [f"{row[name]:.4f} [{row[f'{name}_ci'][0]:.4f}, {row[f'{name}_ci'][1]:.4f}]" for name in names]

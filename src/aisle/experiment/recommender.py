@@ -171,9 +171,10 @@ class Recommender:
         lists = similar_items(self._scorer, codes, k=k)
         return self._table("item_id", list(items), lists, answer="similar_item_id")
 
-    def known_items(self, user: Any) -> list[int | str]:
-        """Return the raw ids of what a user did, oldest first; empty for an unknown user."""
-        return self._items.decode(self._known.take(self._users.encode([user])).item)
+    def known_events(self, user: Any) -> list[tuple[int | str, str]]:
+        """Return what a user did, oldest first: raw item id and the event's name; empty for an unknown user."""
+        known = self._known.take(self._users.encode([user]))
+        return list(zip(self._items.decode(known.item), [Event(code).name for code in known.event], strict=True))
 
     def _table(self, key: str, asked: list[Any], lists: Recommendations, answer: str = "item_id") -> pl.DataFrame:
         return pl.DataFrame(

@@ -89,8 +89,9 @@ def _differences(run: Run) -> str:
     for name, baseline in run.metrics["baselines"].items():
         for row in baseline["difference"]["rows"]:
             if row["metric"].startswith(("HR@", "NDCG@")):
+                verdict = row["verdict"].replace("a is", f"{name} is").replace("b is", f"{run.name} is")
                 difference = _interval(row["difference"], row["interval"], sign="+")
-                rows.append(_tr([f"{escape(run.name)} minus {escape(name)}", row["metric"], difference, escape(row["verdict"])]))
+                rows.append(_tr([f"{escape(run.name)} minus {escape(name)}", row["metric"], difference, escape(verdict)]))
     return _table(["", "metric", "difference", "verdict"], rows)
 
 
