@@ -25,13 +25,16 @@ def print_json(document: object) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, left: int = 1) -> None:
     """Print a table whose first `left` columns are text and whose others are aligned right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     for index, name in enumerate(columns):
         table.add_column(name, justify="left" if index < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     # A pipe has no width: tables are then as wide as they need to be.
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    # Not the table's own title: that would be folded to the width of the table.
+    console.print(title, style="bold", markup=False, soft_wrap=True)
+    console.print(table)
 
 
 def print_counts(title: str, counts: Mapping[str, int]) -> None:
