@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import polars as pl
 import pytest
+import xlsxwriter
 
 from aisle.logs.recipe import LogRecipe, parse_log_recipe
 from tests.logs.files import ROWS, kept, read, rejected, write
@@ -163,3 +164,14 @@ def test_the_mapping_and_the_columns_without_a_part_are_told(tmp_path: Path) -> 
 def test_floats_among_context_are_numbers_and_the_rest_are_categories() -> None:
     log, _ = read(ROWS.with_columns(hour=pl.lit(7), heat=pl.lit(1.5)), LogRecipe(context=("hour", "heat")))
     assert log.columns == {"price": "number", "heat": "number", "hour": "category"}
+
+
+def test_an_excel_column_that_turns_to_text_late_is_text_from_the_start(tmp_path: Path) -> None:
+    codes = [71053] * 1500 + ["85123A"]
+    with xlsxwriter.Workbook(tmp_path / "log.xlsx") as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["user", "stockcode", "ts"])
+        for row, code in enumerate(codes, 1):
+            sheet.write_row(row, 0, [17850, code, 1_500_000_000])
+    rows = kept(tmp_path / "log.xlsx", LogRecipe(event="purchase"))
+    assert rows["item_id"].to_list() == [str(code) for code in codes]

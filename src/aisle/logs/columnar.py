@@ -52,7 +52,7 @@ def open_excel(source: Source) -> OpenFile:
             f"{source.path} is an Excel file and fastexcel is not installed", hint="pip install 'aisle[xlsx]'", code="E112"
         )
     with reading(source.path):
-        rows = pl.read_excel(source.path, engine="calamine", raise_if_empty=False)
+        rows = pl.read_excel(source.path, engine="calamine", infer_schema_length=None, raise_if_empty=False)
     return open_frame(rows, source.path, first_line=2)
 
 

@@ -25,13 +25,10 @@ UNIT_US = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 _FLOAT32_MAX = 3.4028234e38
 _ISO_FORMATS = (
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.f%z",
-    "%Y-%m-%dT%H:%M",
-    "%Y-%m-%dT%H:%M%z",
-    "%Y%m%dT%H%M%S%z",
-    "%Y%m%dT%H%M%S",
-)
+    "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z", "%Y%m%dT%H%M%S%z",
+    "%Y%m%dT%H%M%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%z",
+)  # fmt: skip
+_HEAD = 64
 
 
 def as_text(values: pl.Series) -> pl.Series:
@@ -195,14 +192,20 @@ def _from_texts(text: pl.Series, unit: str, time_format: str | None) -> pl.Serie
 
 def _iso(text: pl.Series) -> pl.Series:
     """Parse ISO 8601 and its close kin: a space or a T, a date alone, "Z", "UTC" or an offset for the zone."""
-    parsed = _strptime(text, "%Y-%m-%d %H:%M:%S%.f")
-    plain = None
-    for form in _ISO_FORMATS:
-        if parsed.null_count() == text.null_count():
+    head = text.drop_nulls().head(_HEAD)
+    # Most columns are written in one way: try that on all rows, and every other way only on those that are left.
+    common = max(_ISO_FORMATS, key=lambda form: _strptime(head, form).count())
+    parsed = _strptime(text, common)
+    left = (parsed.is_null() & text.is_not_null()).arg_true()
+    if not len(left):
+        return parsed
+    plain = _plain_iso(text.gather(left))
+    rest = _strptime(plain, _ISO_FORMATS[0])
+    for form in _ISO_FORMATS[1:]:
+        if not rest.null_count():
             break
-        plain = _plain_iso(text) if plain is None else plain
-        parsed = parsed.fill_null(_strptime(plain, form))
-    return parsed
+        rest = rest.fill_null(_strptime(plain, form))
+    return parsed.scatter(left, rest)
 
 
 def _plain_iso(text: pl.Series) -> pl.Series:
