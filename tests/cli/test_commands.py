@@ -79,6 +79,17 @@ def test_prepare_prints_the_mapping_and_the_rejects(aisle: Shell, tmp_path: Path
     assert document["events_by_kind"]["cart"] == 49
 
 
+def test_the_separator_that_an_error_guesses_can_be_given(aisle: Shell, tmp_path: Path) -> None:
+    for number, (mark, typed) in enumerate({";": ";", "|": "|", "\t": "\\t"}.items()):
+        log = tmp_path / f"log{number}.csv"
+        lines = [f"{user}{mark}{item}{mark}2024-01-0{1 + item}" for user in range(1, 8) for item in range(1, 8)]
+        log.write_text("\n".join([mark.join(["user_id", "item_id", "date"]), *lines]))
+        words = ("prepare", log, "--event", "view", "--out", tmp_path / f"data{number}")
+        status, _, err = aisle.run(*words)
+        assert (status, f"the separator may be {mark!r}: give it with --separator" in err) == (3, True)
+        assert aisle.json(*words, "--separator", typed)["rows"]["kept"] == 49
+
+
 def test_train_prints_the_model_beside_its_baselines_with_intervals(aisle: Shell, dataset_folder: Path, tmp_path: Path) -> None:
     status, out, err = aisle.run("train", dataset_folder, "--recipe", "item-knn", *QUICK[2:], "--out", tmp_path / "run")
     assert status == 0, err

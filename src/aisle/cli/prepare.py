@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -20,6 +21,9 @@ from aisle.schema.manifest import Manifest
 @click.option("--recipe", "recipe_name", help="How to read a log: a recipe of aisle (such as taobao) or a TOML file.")
 @click.option("--column", "columns", multiple=True, metavar="OURS=THEIRS", help="Say which column is which; repeatable.")
 @click.option("--event", help="The event of every row, where the log has no event column.")
+@click.option(
+    "--separator", help="What stands between two fields of a text log, such as ';' or '::' (default: a comma, in .tsv a tab)."
+)
 @click.option("--order", help="The column that orders a log without time, or 'rows' for the order of the rows.")
 @click.option("--context", multiple=True, metavar="COLUMN", help="Keep this column as context of the event; repeatable.")
 @click.option("--items", type=click.Path(path_type=Path), help="Catalogue: title, category, brand, price, ...")
@@ -35,6 +39,7 @@ def command(
     recipe_name: str | None,
     columns: tuple[str, ...],
     event: str | None,
+    separator: str | None,
     order: str | None,
     context: tuple[str, ...],
     items: Path | None,
@@ -56,7 +61,8 @@ def command(
       aisle prepare 'logs/2026-*.csv.gz' --column user_id=visitor --event view --out data/views
       aisle prepare UserBehavior.csv --recipe taobao --out data/taobao
     """
-    recipe = _with_options(load_log_recipe(recipe_name) if recipe_name else LogRecipe(), columns, event, order, context)
+    wishes: dict[str, object] = {"event": event, "separator": separator and separator.replace("\\t", "\t"), "order": order}
+    recipe = _with_options(load_log_recipe(recipe_name) if recipe_name else LogRecipe(), columns, context, wishes)
     with row_progress("preparing") as progress:
         manifest = prepare(
             list(logs),
@@ -77,7 +83,7 @@ def command(
 
 
 def _with_options(
-    recipe: LogRecipe, columns: tuple[str, ...], event: str | None, order: str | None, context: tuple[str, ...]
+    recipe: LogRecipe, columns: tuple[str, ...], context: tuple[str, ...], wishes: Mapping[str, object]
 ) -> LogRecipe:
     """Lay the command line's wishes over the recipe's."""
     pairs = {}
@@ -89,8 +95,7 @@ def _with_options(
             )
         pairs[ours] = theirs
     changes: dict[str, object] = {"columns": {**recipe.columns, **pairs}}
-    changes.update({"event": event} if event else {})
-    changes.update({"order": order} if order else {})
+    changes.update({name: wish for name, wish in wishes.items() if wish})
     changes.update({"context": (*recipe.context, *context)} if context else {})
     return make_log_recipe({**recipe.model_dump(), **changes}, "with the options of the command line")
 
