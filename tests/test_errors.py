@@ -37,3 +37,12 @@ def test_an_error_shows_what_is_wrong_what_to_do_and_its_code() -> None:
 def test_a_near_miss_gets_a_suggestion_and_a_far_one_the_list() -> None:
     assert did_you_mean("epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
     assert did_you_mean("x", ["b", "a"]) == "known names: a, b"
+
+
+def test_the_page_names_the_exit_status_of_each_family() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text()
+    assert dict(re.findall(r"^## (\d): .*\(exit status (\d+)\)$", page, re.MULTILINE)) == {
+        family: str(status) for family, status in EXIT_STATUS.items()
+    }
+    for family, rows in re.findall(r"^## (\d): .*\n((?:(?!## ).*\n?)*)", page, re.MULTILINE):
+        assert {code[1] for code in re.findall(r"^\| (E\d{3}) \|", rows, re.MULTILINE)} == {family}
