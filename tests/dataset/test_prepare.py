@@ -238,3 +238,17 @@ def test_every_permutation_of_tied_rows_gives_one_hash(tmp_path: Path) -> None:
     for number, order in enumerate(itertools.permutations(range(3))):
         again = dataset_of(tied[list(order)], tmp_path / str(number), {"event": "view"})
         assert again.manifest.content_hash == recipes["recipe"]
+
+
+def test_a_file_without_a_column_is_a_file_where_it_is_missing(tmp_path: Path) -> None:
+    lacking = LOG.drop("session_id")
+    empty = LOG.with_columns(session_id=pl.lit(None, pl.String))
+    hashes = {dataset_of([LOG, other], tmp_path / str(n)).manifest.content_hash for n, other in enumerate([lacking, empty])}
+    assert len(hashes) == 1
+
+
+def test_the_sign_of_a_zero_is_no_content(tmp_path: Path) -> None:
+    hashes = {
+        dataset_of(LOG.with_columns(price=pl.lit(zero)), tmp_path / str(zero)).manifest.content_hash for zero in (0.0, -0.0)
+    }
+    assert len(hashes) == 1
