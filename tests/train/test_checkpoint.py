@@ -14,6 +14,7 @@ GOOD = Checkpoint(
     3,
     {"weight": torch.tensor([[1.0, -0.0, 1e-40]]), "mask": torch.tensor([True, False]), "code": torch.tensor([5])},
     {0: {"step": torch.tensor(7.0), "exp_avg": torch.tensor([0.1, 0.2])}, 11: {"step": torch.tensor(7.0)}},
+    {"weight": torch.tensor([[0.5, 0.25, 0.125]])},
     {"best_value": 0.25, "records": [{"epoch": 3, "loss": 0.1}]},
 )
 
@@ -31,6 +32,7 @@ def test_what_was_saved_is_loaded_bit_for_bit(checkpoints: Checkpoints) -> None:
     assert {name: (t.dtype, t.numpy().tobytes()) for name, t in again.model.items()} == {
         name: (t.dtype, t.numpy().tobytes()) for name, t in GOOD.model.items()
     }
+    assert {name: t.tolist() for name, t in again.average.items()} == {"weight": [[0.5, 0.25, 0.125]]}
     assert {(number, name): t.tolist() for number, state in again.optimiser.items() for name, t in state.items()} == {
         (0, "step"): 7.0,
         (0, "exp_avg"): pytest.approx([0.1, 0.2]),

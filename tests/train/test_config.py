@@ -15,8 +15,8 @@ from aisle.train.config import TrainConfig
         ({"epochs": 0}, "train.epochs is 0"),
         ({"batch_size": -1}, "1 or more"),
         ({"patience": -1}, "0 or more"),
-        ({"learning_rate": float("nan")}, "learning_rate > 0"),
-        ({"weight_decay": -0.1}, "weight_decay >= 0"),
+        ({"learning_rate": float("nan")}, "train.learning_rate is nan"),
+        ({"weight_decay": -0.1}, "train.weight_decay is -0.1"),
     ],
 )
 def test_wrong_settings_are_refused_with_a_hint(settings: dict[str, object], words: str) -> None:

@@ -20,7 +20,7 @@ from aisle.train.fit import Trained, train_model
 from aisle.train.watch import Watch
 
 USERS, ITEMS = 30, 20
-CONFIG = TrainConfig(epochs=5, batch_size=32, learning_rate=0.02, patience=0, seed=7, device="cpu", threads=1)
+CONFIG = TrainConfig(average_epochs=1, epochs=5, batch_size=32, learning_rate=0.02, patience=0, seed=7, device="cpu", threads=1)
 
 
 def small_part(seed: int = 1) -> Histories:

@@ -17,7 +17,7 @@ from aisle.errors import AisleError
 from aisle.storage.atomic import remove, write_atomic
 
 _HEADER = "aisle"
-_MODEL, _OPTIMISER = "model/", "optimiser/"
+_MODEL, _OPTIMISER, _AVERAGE = "model/", "optimiser/", "average/"
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class Checkpoint:
         epoch: the last finished one, 1-based.
         model: the module's tensors by name.
         optimiser: parameter number -> its tensors by name.
+        average: averaged weights by name; none where nothing is averaged.
         facts: JSON values: records, best epoch and value, loss scale.
     """
 
     epoch: int
     model: Mapping[str, Tensor]
     optimiser: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
+    average: Mapping[str, Tensor] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -72,6 +74,7 @@ class Checkpoints:
             AisleError: E601 when the disk is full or the place cannot be written.
         """
         tensors = {_MODEL + key: tensor for key, tensor in checkpoint.model.items()}
+        tensors |= {_AVERAGE + key: tensor for key, tensor in checkpoint.average.items()}
         for number, state in checkpoint.optimiser.items():
             tensors |= {f"{_OPTIMISER}{number}/{key}": tensor for key, tensor in state.items()}
         header = {"epoch": checkpoint.epoch, "identity": dict(self.identity), "facts": dict(checkpoint.facts)}
@@ -97,8 +100,8 @@ class Checkpoints:
                 f"checkpoint {path} is damaged: {error}", hint="train again without --resume", code="E505"
             ) from error
         self._check_identity(path, header["identity"])
-        model = {key.removeprefix(_MODEL): tensor for key, tensor in tensors.items() if key.startswith(_MODEL)}
-        return Checkpoint(header["epoch"], model, _optimiser_state(tensors), header["facts"])
+        model, average = _below(_MODEL, tensors), _below(_AVERAGE, tensors)
+        return Checkpoint(header["epoch"], model, _optimiser_state(tensors), average, header["facts"])
 
     def _check_identity(self, path: Path, seen: Mapping[str, str]) -> None:
         for key in sorted({*seen, *self.identity}):
@@ -121,8 +124,11 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[int, Mapping
 
 def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith(_OPTIMISER):
-            number, name = key.removeprefix(_OPTIMISER).split("/")
-            state.setdefault(int(number), {})[name] = tensor
+    for key, tensor in _below(_OPTIMISER, tensors).items():
+        number, name = key.split("/")
+        state.setdefault(int(number), {})[name] = tensor
     return state
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}

@@ -25,6 +25,8 @@ class TrainConfig:
         weight_decay: L2 on all weights, as the optimiser understands it.
         negatives: items drawn for each positive event among those that the shopper has no training event with.
         optimiser: "adam", "adamw" or "sgd".
+        average_epochs: validate and keep an exponential average of the weights that reaches back about so many epochs; 0
+            takes the weights of the last step.
         gradient_clip: largest norm of the gradient of a step; 0 does not clip.
         patience: epochs without a better validation metric before training stops; 0 never stops early.
         refit: when the epochs are chosen, train once more from scratch on training and validation events together.
@@ -41,6 +43,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     negatives: int = 4
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    average_epochs: float = 0.0
     gradient_clip: float = 0.0
     patience: int = 3
     refit: bool = True
@@ -57,10 +60,8 @@ class TrainConfig:
         for key, least in {"epochs": 1, "batch_size": 1, "negatives": 1, "patience": 0, "threads": 0, "seed": 0}.items():
             if getattr(self, key) < least:
                 raise AisleError(f"train.{key} is {getattr(self, key)}", hint=f"set it to {least} or more", code="E501")
-        if not self.learning_rate > 0 or not self.weight_decay >= 0 or not self.gradient_clip >= 0:
-            raise AisleError(
-                f"train needs learning_rate > 0, weight_decay >= 0 and gradient_clip >= 0; seen {self.learning_rate}, "
-                f"{self.weight_decay} and {self.gradient_clip}",
-                hint="start from learning_rate = 0.002, weight_decay = 0, gradient_clip = 0",
-                code="E501",
-            )
+        if not self.learning_rate > 0:
+            raise AisleError(f"train.learning_rate is {self.learning_rate}", hint="set it above 0, such as 0.002", code="E501")
+        for key in ("weight_decay", "average_epochs", "gradient_clip"):
+            if not getattr(self, key) >= 0:
+                raise AisleError(f"train.{key} is {getattr(self, key)}", hint="set it to 0 or more", code="E501")

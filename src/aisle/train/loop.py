@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aisle.errors import AisleError
 from aisle.recommend.scorer import Scorer
+from aisle.train.averaging import WeightAverage
 from aisle.train.checkpoint import Checkpoint, Checkpoints, load_optimiser
 from aisle.train.config import TrainConfig
 from aisle.train.early_stopping import EarlyStopping
@@ -78,6 +79,8 @@ def fit(
             loop.run_epoch(loop.stopping.last_epoch + 1)
     if loop.watch.validate is not None:
         module.load_state_dict(loop.best)
+    else:
+        loop.average.keep()
     module.eval()
     value = loop.stopping.best_value if loop.watch.validate is not None else None
     return FitResult(loop.records, loop.stopping.best_epoch, value)
@@ -97,6 +100,7 @@ class _Loop:
     def __post_init__(self) -> None:
         self.device = next(self.module.parameters()).device
         self.stepper = Stepper(self.module, self.config, self.device)
+        self.average = WeightAverage(self.module, self.config.average_epochs * self.batches.steps)
         self.stopping = EarlyStopping(self.config.patience)
         self.started_s = time.perf_counter()
         self.started_epoch = 0
@@ -107,12 +111,13 @@ class _Loop:
         torch.manual_seed(stream_seed(self.config.seed, epoch, "dropout"))
         loss = self._train(epoch, start_s)
         train_s = time.perf_counter() - start_s
-        value = self._validate(epoch)
-        best = self.stopping.improves(epoch, value if value is not None else float(epoch))
+        with self.average.shown():
+            value = self._validate(epoch)
+            best = self.stopping.improves(epoch, value if value is not None else float(epoch))
+            if best and value is not None:
+                self.best = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
         seconds = time.perf_counter() - start_s
         self.records.append(EpochRecord(self.phase, epoch, loss, value, best, self.batches.samples / train_s, seconds))
-        if best and value is not None:
-            self.best = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
         self._save(best=best and value is not None)
         self.watch.on_epoch(self.records[-1])
 
@@ -134,6 +139,7 @@ class _Loop:
                 code="E506",
             )
         self.module.load_state_dict(last.model)
+        self.average.load(last.average)
         load_optimiser(self.stepper.optimiser, last.optimiser)
         self.stepper.scaler.load_state_dict(last.facts["scaler"])
         self.records = [EpochRecord(**record) for record in last.facts["records"]]
@@ -145,7 +151,7 @@ class _Loop:
     def _best_weights(self, checkpoints: Checkpoints, last: Checkpoint) -> dict[str, Tensor]:
         """Return the weights of the best epoch; `best` is written after `last`, so a kill may have come between."""
         if self.stopping.best_epoch == last.epoch:
-            checkpoints.save("best", Checkpoint(last.epoch, last.model))
+            checkpoints.save("best", Checkpoint(last.epoch, {**last.model, **last.average}))
         best = checkpoints.load("best")
         if best is None or best.epoch != self.stopping.best_epoch:
             raise AisleError(
@@ -162,6 +168,7 @@ class _Loop:
         for step, batch in enumerate(self.batches.epoch(epoch), 1):
             total += self.stepper.take(batch, f"epoch {epoch}, step {step} of {self.batches.steps}") * len(batch[0])
             seen += len(batch[0])
+            self.average.update((epoch - 1) * self.batches.steps + step)
             now_s = time.perf_counter()
             if now_s - told_s >= _PROGRESS_EVERY_S or step == self.batches.steps:
                 told_s = now_s
@@ -198,10 +205,10 @@ class _Loop:
             "stopping": stopping,
             "scaler": self.stepper.scaler.state_dict(),
         }
-        epoch, model = self.stopping.last_epoch, self.module.state_dict()
-        self.checkpoints.save("last", Checkpoint(epoch, model, self.stepper.optimiser.state_dict()["state"], facts))
+        epoch, optimiser = self.stopping.last_epoch, self.stepper.optimiser.state_dict()["state"]
+        self.checkpoints.save("last", Checkpoint(epoch, self.module.state_dict(), optimiser, self.average.average, facts))
         if best:
-            self.checkpoints.save("best", Checkpoint(epoch, model))
+            self.checkpoints.save("best", Checkpoint(epoch, self.best))
 
 
 def _of_phase(checkpoints: Checkpoints | None, config: TrainConfig, phase: str) -> Checkpoints | None:
