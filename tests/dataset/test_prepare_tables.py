@@ -63,10 +63,13 @@ def test_text_may_hold_several_categories_where_the_recipe_says_so(tmp_path: Pat
 
 
 def test_kinds_and_ignored_columns_follow_the_recipe(tmp_path: Path) -> None:
-    recipe = {"items": {"kinds": {"weight_g": "category", "brand": "text"}, "ignore": ["available"]}}
+    recipe = {"items": {"kinds": {"price": "category", "brand": "text", "weight_g": "integer"}, "ignore": ["available"]}}
     dataset = dataset_of(LOG, tmp_path, recipe, items=ITEMS)
-    assert feature(dataset, "weight_g")["tea"] == "100"
+    assert feature(dataset, "price")["tea"] == "2.5"
     assert dataset.manifest.item_features["brand"] == "text"
+    assert feature(dataset, "weight_g") == {"cup": None, "mug": 300, "pot": None, "tea": 100}
+    with pytest.raises(AisleError, match="no integer"):
+        dataset_of(LOG, tmp_path / "b", {"items": {"kinds": {"price": "integer"}}}, items=ITEMS)
     assert "available" not in dataset.manifest.item_features
 
 

@@ -19,7 +19,7 @@ from aisle.logs.mapping import Aliases, map_columns
 from aisle.logs.read import open_source
 from aisle.logs.recipe import TableRecipe
 from aisle.logs.sources import find_sources
-from aisle.logs.values import as_number, as_text
+from aisle.logs.values import as_float32, as_number, as_text
 from aisle.schema.columns import ALIASES, ITEM_ALIASES, ITEM_COLUMNS
 from aisle.schema.manifest import ArrayInfo, ColumnKind
 from aisle.storage.arrays import write_array
@@ -156,13 +156,15 @@ def _kind(values: pl.Series, recipe: TableRecipe, name: str, names: Aliases, *, 
 def _values(values: pl.Series, kind: ColumnKind, separator: str | None, path: Path) -> pl.Series:
     if kind in ("number", "integer"):
         number, bad = as_number(values.replace(_BOOLEANS) if values.dtype == pl.String else values)
+        if kind == "integer":
+            bad |= ~((number == number.floor()) & number.is_between(0, 2**31 - 1)).fill_null(True)
         if bad.any():
             raise AisleError(
-                f"{path}: column '{values.name}' holds {values.filter(bad)[0]!r}, which is no number",
+                f"{path}: column '{values.name}' holds {values.filter(bad)[0]!r}, which is no {kind}",
                 hint="mend it, or give the column another kind in the log recipe (kinds)",
                 code="E204",
             )
-        return number.cast(pl.Float32)
+        return number.cast(pl.Int32) if kind == "integer" else as_float32(number)
     if kind == "categories":
         lists = _lists(values, separator)
         return lists.list.eval(pl.element().filter(pl.element().str.len_bytes() > 0))
@@ -205,7 +207,7 @@ def write_feature(folder: Path, name: str, kind: ColumnKind, values: pl.Series) 
     if kind == "number":
         return {name: write_array(path, values.fill_null(float("nan")).to_numpy())}
     if kind == "integer":
-        return {name: write_array(path, values.fill_null(-1).cast(pl.Int32).to_numpy())}
+        return {name: write_array(path, values.fill_null(-1).to_numpy())}
     if kind == "text":
         return write_texts(folder, name, values)
     if kind == "category":

@@ -229,22 +229,17 @@ def _parse_quantity(raw: pl.DataFrame, plan: Plan, verdicts: _Verdicts, columns:
         verdicts.add("return", negative & matches(raw, plan.recipe.returns), is_filter=True)
     verdicts.add("unreadable quantity", bad)
     verdicts.add("negative quantity", negative)
-    columns["quantity"] = _float32(number)
+    columns["quantity"] = values.as_float32(number)
 
 
 def _parse_optional(column: pl.Series, name: str, kind: str, verdicts: _Verdicts) -> pl.Series:
     if kind == "number":
         number, bad = values.as_number(column)
         verdicts.add(f"unreadable {name}", bad)
-        return _float32(number)
+        return values.as_float32(number)
     text = values.as_text(column).cast(pl.String)
     if kind != "integer":
         return text
     place = text.cast(pl.Int64, strict=False)
     verdicts.add(f"unreadable {name}", text.is_not_null() & ~place.is_between(0, 2**31 - 1).fill_null(False))
     return place.fill_null(-1).cast(pl.Int32, strict=False)
-
-
-def _float32(number: pl.Series) -> pl.Series:
-    # Adding zero turns -0.0 into 0.0, so that equal rows have equal bytes.
-    return (number.fill_null(float("nan")) + 0.0).cast(pl.Float32)

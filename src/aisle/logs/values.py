@@ -94,6 +94,12 @@ def as_number(values: pl.Series) -> tuple[pl.Series, pl.Series]:
     return number, bad
 
 
+def as_float32(number: pl.Series) -> pl.Series:
+    """Return numbers as they are stored: Float32, NaN where missing, and one zero, so that equal rows have equal bytes."""
+    zero = (number == 0).fill_null(False)
+    return (number.set(zero, 0.0) if zero.any() else number).fill_null(float("nan")).cast(pl.Float32)
+
+
 def as_event(values: pl.Series, extra: dict[str, str]) -> tuple[pl.Series, pl.Series, pl.Series]:
     """Return event codes (UInt8), which are missing, and which words are no event.
 
