@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
+
+from aisle.cli.main import COMMANDS, aisle
 from aisle.errors import EXIT_STATUS, AisleError, did_you_mean
 
 ROOT = Path(__file__).parent.parent
@@ -46,3 +51,23 @@ def test_the_page_names_the_exit_status_of_each_family() -> None:
     }
     for family, rows in re.findall(r"^## (\d): .*\n((?:(?!## ).*\n?)*)", page, re.MULTILINE):
         assert {code[1] for code in re.findall(r"^\| (E\d{3}) \|", rows, re.MULTILINE)} == {family}
+
+
+def words_of_errors() -> Iterator[str]:
+    """Every piece of text in a `raise AisleError(...)` of the source, and the page."""
+    yield (ROOT / "docs" / "errors.md").read_text()
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "AisleError":
+                yield from (
+                    part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                )
+
+
+def test_every_option_that_an_error_recommends_exists() -> None:
+    context = click.Context(aisle)
+    commands = [aisle.get_command(context, name) for name in COMMANDS]
+    options = {name for command in commands if command for parameter in command.params for name in parameter.opts}
+    named = {option for text in words_of_errors() for option in re.findall(r"--[a-z][a-z-]+", text)}
+    assert "--max-rejects" in named
+    assert named <= options | {"--help"}

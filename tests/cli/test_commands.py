@@ -109,6 +109,13 @@ def test_evaluate_prints_again_and_measures_under_another_protocol(aisle: Shell,
     assert "SAMPLED" in out
 
 
+def test_evaluate_refuses_negatives_that_would_not_be_used(aisle: Shell, runs: dict[str, Path]) -> None:
+    status, _, err = aisle.run("evaluate", runs["popularity"], "--negatives", 50)
+    assert (status, "full ranking" in err, "E905" in err) == (2, True, True)
+    sampled = aisle.json("evaluate", runs["popularity"], "--protocol", "sampled", "--negatives", 50)
+    assert sampled["test"]["protocol"]["negatives"] == 50
+
+
 def test_compare_is_zero_against_itself_and_antisymmetric(aisle: Shell, runs: dict[str, Path]) -> None:
     same = aisle.json("compare", runs["fm"], runs["fm"])
     assert all(row["difference"] == 0 for row in same["rows"])

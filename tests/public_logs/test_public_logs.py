@@ -94,6 +94,12 @@ def test_ncfs_protocol_gives_popularity_and_item_knn_what_is_known(walk: Walker)
     assert 0.4515 <= metrics["baselines"]["popularity"]["test"]["metrics"]["HR@10"]["mean"] <= 0.4540
 
 
+def test_other_negatives_than_the_papers_are_refused(walk: Walker) -> None:
+    words = [sys.executable, "-m", "aisle.cli.main", "evaluate", "runs/ncf-ml-1m", "--negatives", "50"]
+    result = subprocess.run(words, cwd=walk("ncf-ml-1m").folder, capture_output=True, text=True, check=False)
+    assert (result.returncode, "brings its own 99 wrong answers" in result.stderr) == (2, True)
+
+
 class Formula:
     """Scores items by a formula of a (B, N) shape, whoever asks."""
 

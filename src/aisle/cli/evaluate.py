@@ -10,7 +10,10 @@ import click
 
 from aisle.cli.measured import metric_cells, print_run, print_slices, protocol_line
 from aisle.cli.output import JSON_OPTION, print_json, print_table
+from aisle.dataset.cases import Cases
 from aisle.dataset.split import split
+from aisle.errors import AisleError
+from aisle.evaluate.protocol import EvaluateConfig
 from aisle.experiment.recommender import Recommender
 from aisle.experiment.run import Run, read_run
 
@@ -51,4 +54,18 @@ def _measure_again(run: Run, changes: dict[str, object]) -> dict[str, Any]:
     cases = split(run.dataset(), run.recipe.split).test
     model: Recommender = run.recommender()
     config = dataclasses.replace(run.recipe.evaluate, **changes)  # type: ignore[arg-type]
+    if "negatives" in changes:
+        _check_negatives(config, cases)
     return model.evaluate(cases, config).to_json()
+
+
+def _check_negatives(config: EvaluateConfig, cases: Cases) -> None:
+    """Refuse a number of random wrong answers that would not be used."""
+    if config.protocol != "sampled":
+        reason, hint = "this is a full ranking, without random wrong answers", "add --protocol sampled, or leave --negatives out"
+    elif cases.negatives is not None:
+        reason = f"the test of this split brings its own {cases.negatives.shape[1]} wrong answers a case"
+        hint = "leave --negatives out"
+    else:
+        return
+    raise AisleError(f"--negatives {config.negatives} cannot be used: {reason}", hint=hint, code="E905")
