@@ -32,6 +32,7 @@ def test_set_changes_a_key_and_the_last_one_wins() -> None:
         ("model.name=fm", "E401", "leave the rest out"),
         ("train.epochs=many", "E402", "mend train.epochs and run again"),
         ("train=3", "E402", "write it as [train]"),
+        ("split.target_events=purchase", "E402", 'write split.target_events = ["purchase"]'),
         ("model=nfc", "E402", "did you mean 'ncf'?"),
         ("baselines=['popularty']", "E402", "did you mean 'popularity'?"),
     ],

@@ -51,6 +51,24 @@ def test_the_folder_holds_recipe_environment_log_curves_and_metrics(dataset: Dat
     assert list((run.folder / "tensorboard").iterdir())
 
 
+def test_a_split_that_cannot_be_made_leaves_no_folder_and_empties_none(dataset: Dataset, tmp_path: Path) -> None:
+    impossible = load_recipe("popularity", ["split.kind=files"])
+    with pytest.raises(AisleError, match="E252"):
+        train_run(dataset, impossible, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    done = train_run(dataset, load_recipe("popularity", QUICK), tmp_path / "old")
+    with pytest.raises(AisleError, match="E252"):
+        train_run(dataset, impossible, tmp_path / "old", overwrite=True)
+    assert read_run(tmp_path / "old").metrics == done.metrics
+
+
+def test_a_file_is_no_place_for_a_run(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("precious")
+    with pytest.raises(AisleError, match="E602"):
+        train_run(dataset, load_recipe("popularity", QUICK), tmp_path / "run", overwrite=True)
+    assert (tmp_path / "run").read_text() == "precious"
+
+
 def test_two_runs_of_one_recipe_are_bit_identical(dataset: Dataset, tmp_path: Path) -> None:
     for name in ("a", "b"):
         train_run(dataset, load_recipe("ncf", QUICK), tmp_path / name)

@@ -135,9 +135,10 @@ def _section(config: type[_Config], raw: Mapping[str, Any], name: str, where: st
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join([name, *(str(part) for part in first["loc"])])
-        raise AisleError(
-            f"{where}: {key} = {first['input']!r} does not fit: {first['msg']}", hint=f"mend {key} and run again", code="E402"
-        ) from error
+        # pydantic speaks of tuples, which TOML does not have.
+        why = "expected a list" if first["type"] == "tuple_type" else first["msg"]
+        hint = f"write {key} = [{json.dumps(first['input'])}]" if first["type"] == "tuple_type" else f"mend {key} and run again"
+        raise AisleError(f"{where}: {key} = {first['input']!r} does not fit: {why}", hint=hint, code="E402") from error
 
 
 def _check_keys(values: Mapping[str, Any], known: Sequence[str], prefix: str, where: str) -> None:

@@ -150,18 +150,20 @@ def train_run(
         screen: where to speak; silent by default.
 
     Raises:
-        AisleError: E406 when the folder holds a run and neither resume nor overwrite is given; E5xx from training.
+        AisleError: E406 when the folder holds a run and neither resume nor overwrite is given, E602 when it is a file;
+            E25x when the dataset cannot be split so, E5xx from training.
     """
     folder, screen = Path(folder), screen or Screen()
     if resume and (folder / METRICS_NAME).exists():
         if screen.say:
             screen.say(f"{folder} is finished already")
         return read_run(folder)
-    _open_folder(folder, resume=resume, overwrite=overwrite)
+    _check_folder(folder, resume=resume, overwrite=overwrite)
+    split = cut(dataset, recipe.split)  # a split that cannot be made leaves no folder behind, and does not empty one
+    _open_folder(folder, resume=resume)
     with RunLog(folder, screen.say) as log:
         _describe(folder, dataset, recipe, resume=resume)
         log.write("resume" if resume else "start", model=recipe.model, dataset=dataset.manifest.content_hash[:16])
-        split = cut(dataset, recipe.split)
         log.write("split", **split.description)
         work = _Work(dataset, split, recipe, folder, log)
         recommender = _train(work, screen, resume=resume)
@@ -174,16 +176,25 @@ def train_run(
     return read_run(folder)
 
 
-def _open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    if folder.exists() and any(folder.iterdir()) and not resume:
-        if not overwrite:
-            raise AisleError(
-                f"{folder} holds a run already",
-                hint="go on with --resume, replace it with --overwrite, or choose another --out",
-                code="E406",
-            )
+def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise AisleError(f"{folder} exists already, and is no folder", hint="choose another --out", code="E602")
+    if _holds_something(folder) and not resume and not overwrite:
+        raise AisleError(
+            f"{folder} holds a run already",
+            hint="go on with --resume, replace it with --overwrite, or choose another --out",
+            code="E406",
+        )
+
+
+def _open_folder(folder: Path, *, resume: bool) -> None:
+    if _holds_something(folder) and not resume:
         remove(folder)
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir())
 
 
 def _describe(folder: Path, dataset: Dataset, recipe: Recipe, *, resume: bool) -> None:
