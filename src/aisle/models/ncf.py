@@ -193,16 +193,22 @@ class NCF(nn.Module):
         items = max(1, min(score_BV.shape[1], self._block_cells() // widths[0]))
         users = max(1, self._block_cells() // (widths[0] * items))
         buffers = [score_BV.new_empty(users * items * width) for width in widths]
-        for first_user in range(0, len(score_BV), users):
-            user_R1H = user_BH[first_user : first_user + users].unsqueeze(1)
-            for first_item in range(0, score_BV.shape[1], items):
-                part = slice(first_item, first_item + items)
+        for part in map(slice, range(0, score_BV.shape[1], items), range(items, score_BV.shape[1] + items, items)):
+            minus_NH, base_ND = minus_VH[part], base_VD[part]
+            block: list[Tensor] = []
+            for first_user in range(0, len(score_BV), users):
                 target = score_BV[first_user : first_user + users, part]
-                sizes = [(*target.shape, width) for width in widths]
-                block = [buffer[: math.prod(size)].view(size) for buffer, size in zip(buffers, sizes, strict=True)]
-                torch.maximum(user_R1H, minus_VH[part], out=block[0])
-                block[1].copy_(base_VD[part])
-                target.add_(_through(layers, block).view(target.shape))
+                # The views are made once for all blocks but the last: at a block a user they would cost as much as a layer.
+                if not block or block[0].shape[:2] != target.shape:
+                    block = [
+                        buffer[: target.numel() * width].view(*target.shape, width)
+                        for buffer, width in zip(buffers, widths, strict=True)
+                    ]
+                    flat, scores = [rows.view(-1, rows.shape[-1]) for rows in block], block[-1].squeeze(-1)
+                torch.maximum(user_BH[first_user : first_user + users].unsqueeze(1), minus_NH, out=block[0])
+                block[1].copy_(base_ND)
+                _through(layers, flat)
+                target.add_(scores)
 
     def _draw_weights(self, generator: torch.Generator) -> None:
         """Draw embeddings as He et al. do, layers by Glorot's formula."""
@@ -244,10 +250,8 @@ class NCF(nn.Module):
         return _CUDA_BLOCK_CELLS if self.out.weight.is_cuda else _BLOCK_CELLS
 
 
-def _through(layers: list[tuple[Tensor, Tensor]], block: list[Tensor]) -> Tensor:
-    """Send block[0] through the layers, each written into the next block; block[1] holds what the first adds to."""
-    flat = [part.view(-1, part.shape[-1]) for part in block]
-    flat[1].addmm_(flat[0], layers[0][0].T)
-    for (weight, bias), before, after in zip(layers[1:], flat[1:-1], flat[2:], strict=True):
+def _through(layers: list[tuple[Tensor, Tensor]], rows: list[Tensor]) -> None:
+    """Send rows[0] through the layers, each written into the next rows; rows[1] holds what the first adds to."""
+    rows[1].addmm_(rows[0], layers[0][0].T)
+    for (weight, bias), before, after in zip(layers[1:], rows[1:-1], rows[2:], strict=True):
         torch.addmm(bias, before.relu_(), weight.T, out=after)
-    return flat[-1]
