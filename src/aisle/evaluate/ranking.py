@@ -13,6 +13,7 @@ from aisle.dataset.negatives import sample_unseen
 from aisle.evaluate.facts import Facts
 from aisle.evaluate.metrics import NEVER, Ranks
 from aisle.evaluate.protocol import EvaluateConfig
+from aisle.evaluate.screening import make_screen
 from aisle.features.histories import Histories
 from aisle.recommend.answer import answer, answer_items, blocks
 from aisle.recommend.lists import best, fill_up
@@ -24,13 +25,16 @@ from aisle.recommend.seen import hide, is_seen
 # Above this many right answers sorting a row once is quicker than counting it once an answer.
 _MANY_TARGETS = 12
 
+# ranks (T,) int64, modelled (B,) bool, filled (B,) bool of one block
+_Part = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]
+
 
 @dataclass(frozen=True)
 class Ranking:
     """What came out.
 
     Attributes:
-        ranks: the rank of each right answer.
+        ranks: the rank of each right answer; where no lists were asked for, one behind the largest k may be any such rank.
         modelled: (C,) bool, False where the fallback answered because the model does not know the shopper.
         filled: (C,) bool, True where a right answer has no score of the model's and is ranked behind those that have, by
             popularity, as a list that the model leaves short is filled up.
@@ -60,20 +64,44 @@ def rank(scorer: Scorer, cases: Cases, config: EvaluateConfig, facts: Facts) -> 
 
 def _rank_full(scorer: Scorer, cases: Cases, config: EvaluateConfig, facts: Facts) -> Ranking:
     parts, items = [], []
-    pool_V = np.arange(facts.n_items)
+    screen = make_screen(scorer, facts, config)
     for rows in blocks(len(cases), facts.n_items, config.block_cells):
         block = cases.take(rows)
-        score_BV, modelled_B = answer(scorer, facts.fallback, block.user.astype(np.int64), block.known)
-        if config.filter_seen:
-            hide(score_BV, block.known)
-        row_T = np.repeat(np.arange(len(block)), np.diff(block.target_offsets))
-        left_over = _left_over_full(facts.fallback, block.known if config.filter_seen else None)
-        rank_T, filled_T = rank_block(score_BV, row_T, block.target_item, left_over)
-        parts.append((rank_T, modelled_B, np.bincount(row_T, filled_T, len(block)) > 0))
-        if config.lists:
-            lists = best(score_BV, max(config.k), modelled_B)
-            items.append(fill_up(lists, pool_V, facts.fallback, block.known if config.filter_seen else None).place)
-    return _join(parts, cases, np.concatenate(items) if items else None)
+        if screen is None:
+            part, lists = _rank_block_full(scorer, block, config, facts)
+            items.append(lists)
+        else:
+            part = _rank_screened(scorer, block, config, facts, screen(block))
+        parts.append(part)
+    return _join(parts, cases, np.concatenate(items) if config.lists else None)
+
+
+def _rank_screened(scorer: Scorer, block: Cases, config: EvaluateConfig, facts: Facts, needs_more_B: NDArray[np.bool_]) -> _Part:
+    """Rank what needs more than the screen; the right answers of the other cases stand somewhere behind the k-th place."""
+    row_T = np.repeat(np.arange(len(block)), np.diff(block.target_offsets))
+    rank_T = max(config.k) + 1 + np.arange(len(row_T)) - block.target_offsets[row_T]
+    modelled_B, filled_B = np.ones(len(block), np.bool_), np.zeros(len(block), np.bool_)
+    rows = np.flatnonzero(needs_more_B)
+    if len(rows):
+        (rank_T[needs_more_B[row_T]], modelled_B[rows], filled_B[rows]), _ = _rank_block_full(
+            scorer, block.take(rows), config, facts
+        )
+    return rank_T, modelled_B, filled_B
+
+
+def _rank_block_full(scorer: Scorer, block: Cases, config: EvaluateConfig, facts: Facts) -> tuple[_Part, NDArray[np.int32]]:
+    """Rank the right answers of some cases in the whole catalogue; (B, K) lists too where they are asked for."""
+    score_BV, modelled_B = answer(scorer, facts.fallback, block.user.astype(np.int64), block.known)
+    if config.filter_seen:
+        hide(score_BV, block.known)
+    row_T = np.repeat(np.arange(len(block)), np.diff(block.target_offsets))
+    seen = block.known if config.filter_seen else None
+    rank_T, filled_T = rank_block(score_BV, row_T, block.target_item, _left_over_full(facts.fallback, seen))
+    part = rank_T, modelled_B, np.bincount(row_T, filled_T, len(block)) > 0
+    if not config.lists:
+        return part, np.zeros((len(block), 0), np.int32)
+    lists = best(score_BV, max(config.k), modelled_B)
+    return part, fill_up(lists, np.arange(facts.n_items), facts.fallback, seen).place
 
 
 def _left_over_full(fallback_V: NDArray[np.float32], seen: Histories | None) -> Callable[[int], NDArray[np.float32]]:
@@ -216,8 +244,6 @@ def _count_reaching(score_BN: NDArray[np.float32], row_T: NDArray[np.int64], sco
     return count_T
 
 
-def _join(
-    parts: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]], cases: Cases, item: NDArray[np.int32] | None
-) -> Ranking:
+def _join(parts: list[_Part], cases: Cases, item: NDArray[np.int32] | None) -> Ranking:
     rank_T, modelled, filled = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Ranking(Ranks(rank_T, cases.target_offsets), modelled, filled, item)

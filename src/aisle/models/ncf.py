@@ -144,17 +144,21 @@ class NCF(nn.Module):
         trained_U = self.trained_users.cpu().numpy()
         return (user_B >= 0) & trained_U[np.maximum(user_B, 0)] if len(trained_U) else np.zeros(len(user_B), np.bool_)
 
-    @torch.inference_mode()
     def score(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.float32]:
         """Score the whole catalogue: (B, V)."""
-        user = self._to_device(user_B)
+        return self.score_shared(user_B, known, np.arange(len(self.trained_items)))
+
+    @torch.inference_mode()
+    def score_shared(self, user_B: NDArray[np.int64], known: Histories, item_N: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Score the same items for every shopper: (B,) and (N,) -> (B, N)."""
+        user, item = self._to_device(user_B), self._to_device(item_N)
         gmf_F, mlp_D = self._out_halves()
-        score_BV = self.out.bias.expand(len(user), len(self.trained_items)).clone()
+        score_BN = self.out.bias.expand(len(user), len(item)).clone()
         if gmf_F is not None:
-            score_BV.addmm_(self._rows(self.user_gmf, user) * gmf_F, self.item_gmf.weight.T)
+            score_BN.addmm_(self._rows(self.user_gmf, user) * gmf_F, self.item_gmf(item).T)
         if mlp_D is not None:
-            self._add_mlp(score_BV, self.first_user(self._rows(self.user_mlp, user)), mlp_D)
-        return self._scorable(score_BV, ~self.trained_items)
+            self._add_mlp(score_BN, self.first_user(self._rows(self.user_mlp, user)), self.first_item(self.item_mlp(item)), mlp_D)
+        return self._scorable(score_BN, ~self.trained_items[item])
 
     @torch.inference_mode()
     def score_items(self, user_B: NDArray[np.int64], known: Histories, item_BN: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -178,26 +182,25 @@ class NCF(nn.Module):
         score_BV[torch.arange(len(item)), item] = -torch.inf
         return self._scorable(score_BV, ~self.trained_items)
 
-    def _add_mlp(self, score_BV: Tensor, user_BH: Tensor, mlp_D: Tensor) -> None:
+    def _add_mlp(self, score_BN: Tensor, user_BH: Tensor, item_NH: Tensor, mlp_D: Tensor) -> None:
         """Add the MLP's part of the score of every pair, one cache-sized block of pairs after another."""
         # relu(u + i) = max(u, -i) + i, and what the next layer makes of the lone i is the same for every user: one pass
         # over the widest block instead of two, the rest are big matrix products written in place.
-        item_VH = self.first_item(self.item_mlp.weight)
         layers: list[tuple[Tensor, Tensor]] = [
             (layer.get_parameter("weight"), layer.get_parameter("bias")) for layer in self.deeper
         ]
         layers.append((mlp_D.unsqueeze(0), mlp_D.new_zeros(1)))
-        base_VD = functional.linear(item_VH, *layers[0])
-        minus_VH = -item_VH
-        widths = [item_VH.shape[1], *(len(weight) for weight, _ in layers)]
-        items = max(1, min(score_BV.shape[1], self._block_cells() // widths[0]))
+        all_base_ND = functional.linear(item_NH, *layers[0])
+        all_minus_NH = -item_NH
+        widths = [item_NH.shape[1], *(len(weight) for weight, _ in layers)]
+        items = max(1, min(score_BN.shape[1], self._block_cells() // widths[0]))
         users = max(1, self._block_cells() // (widths[0] * items))
-        buffers = [score_BV.new_empty(users * items * width) for width in widths]
-        for part in map(slice, range(0, score_BV.shape[1], items), range(items, score_BV.shape[1] + items, items)):
-            minus_NH, base_ND = minus_VH[part], base_VD[part]
+        buffers = [score_BN.new_empty(users * items * width) for width in widths]
+        for part in map(slice, range(0, score_BN.shape[1], items), range(items, score_BN.shape[1] + items, items)):
+            minus_NH, base_ND = all_minus_NH[part], all_base_ND[part]
             block: list[Tensor] = []
-            for first_user in range(0, len(score_BV), users):
-                target = score_BV[first_user : first_user + users, part]
+            for first_user in range(0, len(score_BN), users):
+                target = score_BN[first_user : first_user + users, part]
                 # The views are made once for all blocks but the last: at a block a user they would cost as much as a layer.
                 if not block or block[0].shape[:2] != target.shape:
                     block = [

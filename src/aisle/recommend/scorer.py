@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,3 +32,14 @@ class Scorer(Protocol):
 
     def similar(self, item_B: NDArray[np.int64]) -> NDArray[np.float32]:
         """Score how alike every item is to each given one: (B,) -> (B, V) float32; an item's own entry is -inf."""
+
+
+@runtime_checkable
+class SharedScorer(Protocol):
+    """A scorer for which a few items, the same for everybody, cost much less than the whole catalogue.
+
+    Worth having where a pair is dear, as for a network over pairs; a matrix product has nothing to gain.
+    """
+
+    def score_shared(self, user_B: NDArray[np.int64], known: Histories, item_N: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Score the same items for every shopper: (B,) and (N,) -> (B, N), up to rounding the same entries of `score`."""
