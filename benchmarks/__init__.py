@@ -1,0 +1,1 @@
+"""Measurements, each beside a peer or a ceiling in the same run; see CONTRIBUTING.md."""

@@ -26,7 +26,7 @@ def table() -> dict[str, set[str]]:
         if match := re.fullmatch(r"\| `([a-z_`, ]+)` \| .* \| (.*) \|", line):
             folders = re.split(r"[`, ]+", match[1])
             imports = set(re.findall(r"`([a-z_]+)`", match[2]))
-            allowed.update({folder: imports for folder in folders})
+            allowed.update(dict.fromkeys(folders, imports))
     return allowed
 
 

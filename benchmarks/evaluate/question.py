@@ -1,7 +1,6 @@
-"""The question both sides answer: MovieLens 1M as SASRec uses it, leave-one-out, and one NeuMF with weights drawn here.
+"""The question both sides answer: MovieLens 1M as SASRec uses it, leave-one-out, and one NeuMF that aisle trained.
 
-Speed does not depend on the weights. They carry the items' popularity in one factor, so that the metrics, which both
-sides must agree on, are not near zero.
+A trained network, since how much of the catalogue has to be scored depends on how high the right answers stand.
 """
 
 from __future__ import annotations
@@ -16,10 +15,15 @@ from numpy.typing import NDArray
 
 from aisle.dataset.cases import Cases
 from aisle.features.histories import Histories
+from aisle.models.ncf import NCF, NCFConfig
 from aisle.schema.events import Event
+from aisle.train.config import TrainConfig
+from aisle.train.fit import train_model
 
-FACTORS, MLP_FACTORS, HIDDEN = 64, 64, (128, 64)
 NAME = "sasrec-ml-1m"
+# RecBole's default NeuMF.
+NETWORK = NCFConfig(head="neumf", factors=64, mlp_factors=64, hidden=(128, 64), dropout=0.1)
+TRAINING = TrainConfig(epochs=3, batch_size=4096, learning_rate=0.002, negatives=4, refit=False, seed=1, threads=1)
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Question:
     weights: dict[str, NDArray[Any]]
 
 
-def ask(data: Path) -> Question:
-    """Read the log and draw the network."""
+def ask(data: Path, work: Path) -> Question:
+    """Read the log, and the network from `work`, where it is trained when it is not there (about a minute)."""
     log = pl.read_parquet(data / NAME / "sequences.parquet").sort("user", "pos")
     user_ids, user = np.unique(log["user"].to_numpy(), return_inverse=True)
     item_ids, item = np.unique(log["item"].to_numpy(), return_inverse=True)
@@ -53,38 +57,19 @@ def ask(data: Path) -> Question:
     known = events.where(~is_last)
     everyone = np.arange(len(user_ids))
     cases = Cases(everyone.astype(np.int32), known, np.arange(len(user_ids) + 1), events.item[is_last])
-    weights = draw_weights(known, len(item_ids))
+    weights = trained_weights(known, len(item_ids), work / "network.npz")
     return Question(user_ids.astype(np.int64), item_ids.astype(np.int64), cases, known, weights)
 
 
-def draw_weights(known: Histories, n_items: int) -> dict[str, NDArray[Any]]:
-    """Draw a NeuMF of RecBole's default size: embeddings 64 + 64, hidden layers 128 and 64."""
-    rng = np.random.default_rng(2020)
-
-    def normal(*shape: int, scale: float) -> NDArray[np.float32]:
-        return (rng.standard_normal(shape) * scale).astype(np.float32)
-
-    n_users = len(known)
-    weights: dict[str, NDArray[Any]] = {
-        "trained_users": np.ones(n_users, np.bool_),
-        "trained_items": np.ones(n_items, np.bool_),
-        "user_gmf.weight": normal(n_users, FACTORS, scale=0.3),
-        "item_gmf.weight": normal(n_items, FACTORS, scale=0.3),
-        "user_mlp.weight": normal(n_users, MLP_FACTORS, scale=0.3),
-        "item_mlp.weight": normal(n_items, MLP_FACTORS, scale=0.3),
-        "first_user.weight": normal(HIDDEN[0], MLP_FACTORS, scale=0.1),
-        "first_user.bias": normal(HIDDEN[0], scale=0.1),
-        "first_item.weight": normal(HIDDEN[0], MLP_FACTORS, scale=0.1),
-        "deeper.0.weight": normal(HIDDEN[1], HIDDEN[0], scale=0.1),
-        "deeper.0.bias": normal(HIDDEN[1], scale=0.1),
-        "out.weight": normal(1, FACTORS + HIDDEN[1], scale=0.1),
-        "out.bias": normal(1, scale=0.1),
-    }
-    popularity = np.log1p(np.bincount(known.item, minlength=n_items))
-    weights["item_gmf.weight"][:, 0] = (popularity - popularity.mean()) / popularity.std()
-    weights["user_gmf.weight"][:, 0] = 1
-    weights["out.weight"][0, 0] = 0.5
-    return weights
+def trained_weights(known: Histories, n_items: int, path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a NeuMF trained on the known part for a few epochs."""
+    if not path.exists():
+        print(f"training the network that both sides evaluate, {TRAINING.epochs} epochs", flush=True)
+        done = train_model(lambda train: NCF.untrained(NETWORK, train, n_items, seed=TRAINING.seed), known, None, TRAINING)
+        arrays: dict[str, Any] = done.model.state()
+        np.savez(path, **arrays)
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
 
 
 def write_for_recbole(question: Question, data: Path, folder: Path) -> None:

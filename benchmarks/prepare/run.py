@@ -112,7 +112,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=float, default=10e6)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--work", type=Path, required=True, help="folder for the simulated log and the datasets")
+    parser.add_argument(
+        "--work", type=Path, default=Path(".bench/prepare"), help="for the simulated log and the datasets; not in git"
+    )
     parser.add_argument("--without-ceiling", action="store_true", help="leave bare Polars out: it needs the whole log in memory")
     arguments = parser.parse_args()
     events = int(arguments.events)

@@ -20,7 +20,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; }
-td small { color: #666; display: block; white-space: nowrap; } img { max-width: 100%; } .note { background: #fff6dd; padding: .6rem .9rem; }
+td small { color: #666; display: block; white-space: nowrap; }
+img { max-width: 100%; } .note { background: #fff6dd; padding: .6rem .9rem; }
 tr.perfect td { color: #777; font-style: italic; } pre { background: #f5f5f5; padding: .8rem; overflow-x: auto; }
 """
 

@@ -1,0 +1,1 @@
+"""How fast the simulated shop is written, and in how much memory."""
