@@ -54,7 +54,8 @@ def test_every_command_and_recipe_named_on_a_page_exists(page: Path) -> None:
     if page.name == "CHANGELOG.md":
         return
     text = page.read_text()
-    for name in re.findall(r"(?:^|\$ |`|\n)aisle ([a-z]+)", text):
+    in_blocks = re.findall(r"^aisle ([a-z]+)", "\n".join(blocks(page, "sh")), re.MULTILINE)
+    for name in [*in_blocks, *re.findall(r"(?:\$ |`)aisle ([a-z]+)", text)]:
         assert name in COMMANDS, f"{page.name}: aisle {name}"
     known = {*recipe_names(), *builtin_log_recipes()}
     for name in re.findall(r"--recipe ([a-z][a-z0-9-]+)(?![a-z0-9./-])", text):
