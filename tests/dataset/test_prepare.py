@@ -219,6 +219,14 @@ def test_a_dataset_is_replaced_only_when_asked(tmp_path: Path) -> None:
     assert dataset_of(LOG.head(2), tmp_path, overwrite=True).manifest.content_hash != first
 
 
+def test_the_logs_themselves_are_never_replaced(tmp_path: Path) -> None:
+    LOG.write_csv(tmp_path / "log.csv")
+    for out in (tmp_path, tmp_path / "log.csv"):
+        with pytest.raises(AisleError, match="E604"):
+            prepare(tmp_path / "log.csv", out, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
 def test_the_manifest_survives_its_own_text(tmp_path: Path) -> None:
     manifest = dataset_of(LOG, tmp_path).manifest
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aisle.errors import AisleError
+from aisle.storage import atomic
 from aisle.storage.atomic import atomic_folder, write_atomic
 
 
@@ -75,6 +76,79 @@ def test_a_replacement_killed_between_its_renames_is_undone_or_finished(also_new
         pass
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ([] if also_new else ["old"])
+
+
+@pytest.mark.parametrize("can_exchange", [False, True])
+def test_a_replacement_works_with_and_without_the_exchange(
+    can_exchange: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("1")
+    if not can_exchange:
+        monkeypatch.setattr(atomic, "_exchange", lambda one, other: False)
+    with atomic_folder(tmp_path / "out", overwrite=True) as folder:
+        (folder / "new").write_text("1")
+    assert names(tmp_path / "out") == ["new"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_reader_always_finds_a_folder_while_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("1")
+    (tmp_path / "other").mkdir()
+    if not atomic._exchange(tmp_path / "other", tmp_path / "other"):
+        pytest.skip("this system cannot exchange two paths")
+    seen: list[list[str]] = []
+    rename, exchange = Path.rename, atomic._exchange
+
+    def look() -> None:
+        seen.append(names(tmp_path / "out"))
+
+    def watched_rename(one: Path, other: Path) -> Path:
+        moved = rename(one, other)
+        look()
+        return moved
+
+    def watched_exchange(one: Path, other: Path) -> bool:
+        done = exchange(one, other)
+        look()
+        return done
+
+    monkeypatch.setattr(Path, "rename", watched_rename)
+    monkeypatch.setattr(atomic, "_exchange", watched_exchange)
+    with atomic_folder(tmp_path / "out", overwrite=True) as folder:
+        (folder / "new").write_text("1")
+    # The old one until the exchange, the new one from then on, never nothing.
+    assert seen == [["old"], ["new"]]
+
+
+def test_a_builder_that_starts_during_a_replacement_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("1")
+    exchange = atomic._exchange
+
+    def meddled_exchange(one: Path, other: Path) -> bool:
+        with pytest.raises(AisleError, match="E603"), atomic_folder(tmp_path / "out", overwrite=True):
+            pass
+        return exchange(one, other)
+
+    monkeypatch.setattr(atomic, "_exchange", meddled_exchange)
+    with atomic_folder(tmp_path / "out", overwrite=True) as folder:
+        (folder / "new").write_text("1")
+    assert names(tmp_path / "out") == ["new"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_only_a_folder_of_its_own_kind_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("1")
+    with pytest.raises(AisleError, match="E604"), atomic_folder(tmp_path / "photos", overwrite=True, marker="manifest.json"):
+        pass
+    assert names(tmp_path / "photos") == ["cat.jpg"]
+    (tmp_path / "photos" / "manifest.json").write_text("{}")
+    with atomic_folder(tmp_path / "photos", overwrite=True, marker="manifest.json") as folder:
+        (folder / "new").write_text("1")
+    assert names(tmp_path / "photos") == ["new"]
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

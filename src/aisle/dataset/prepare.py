@@ -98,7 +98,8 @@ def prepare(  # noqa: PLR0913 - one door for a log and the files beside it
         None if test is None else read_answers(test, recipe.test),
         None if negatives is None else read_ncf_negatives(Path(negatives)),
     )
-    with atomic_folder(Path(out), overwrite=overwrite) as folder, ThreadPoolExecutor(1) as pool:
+    _check_place(Path(out), log, extras)
+    with atomic_folder(Path(out), overwrite=overwrite, marker=MANIFEST_NAME) as folder, ThreadPoolExecutor(1) as pool:
         hashes = _hash_sources(log, extras, pool)
         state = ingest(log, folder, max_rejects, progress)
         written = _write(log, extras, state, folder)
@@ -112,6 +113,13 @@ def _check_arguments(max_rejects: float, test: Any, negatives: Any) -> None:
         raise AisleError(f"max_rejects is {max_rejects}; expected a share from 0 to 1", hint="5% is 0.05", code="E206")
     if negatives is not None and test is None:
         raise AisleError("negatives were given without a test file", hint="give the test file too", code="E205")
+
+
+def _check_place(out: Path, log: Log, extras: Extras) -> None:
+    """Refuse to replace a folder that holds what is read."""
+    for path in (*(file.path for file in log.files if file.on_disk), *extras.paths):
+        if path.resolve().is_relative_to(out.resolve()):
+            raise AisleError(f"{path} lies in {out}, which the dataset would replace", hint="choose another --out", code="E604")
 
 
 def _write(log: Log, extras: Extras, state: Ingested, folder: Path) -> _Written:

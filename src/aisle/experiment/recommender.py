@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from aisle import __version__
 from aisle.dataset.cases import Cases, Split
-from aisle.dataset.reader import Dataset
+from aisle.dataset.reader import Dataset, Feature
 from aisle.dataset.split import split as cut
 from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation, evaluate
@@ -54,7 +54,6 @@ class Recommender:
         self.recipe = recipe
         self.fitted: Fitted | None = None
         self._split: Split | None = None
-        self._dataset: Dataset | None = None
 
     def fit(
         self,
@@ -76,11 +75,11 @@ class Recommender:
             AisleError: E5xx when training cannot go on (no such device, a loss that is no number, another run's checkpoint).
         """
         split = split or cut(dataset, self.recipe.split)
-        self._dataset, self._split = dataset, split
+        self._split = split
         self._facts = facts_of(dataset, split, refit=self.recipe.train.refit)
         watch = watch or Watch()
         if watch.validate is None and len(split.validation):
-            watch = dataclasses.replace(watch, validate=self._validate)
+            watch = dataclasses.replace(watch, validate=self._validation(facts_of(dataset, split, refit=False)))
         kind = MODELS[self.recipe.model]
         self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
         self._scorer: Scorer = self.fitted.model
@@ -99,25 +98,32 @@ class Recommender:
         """One record an epoch of training."""
         return self._need_fit().records
 
-    def _validate(self, scorer: Scorer) -> float:
+    def _validation(self, train_only: Facts) -> Callable[[Scorer], float]:
+        """Return what measures an epoch; its facts come from the training part alone, whatever the final model learns from."""
         assert self._split is not None
-        train_only = facts_of(self._need_dataset(), self._split, refit=False)
+        cases = self._split.validation
         quick = dataclasses.replace(self.recipe.evaluate, lists=False, resamples=0)
-        return evaluate(scorer, self._split.validation, quick, train_only).means[self.validation_metric]
+        return lambda scorer: evaluate(scorer, cases, quick, train_only).means[self.validation_metric]
 
     def evaluate(self, cases: Cases | None = None, config: EvaluateConfig | None = None) -> Evaluation:
         """Measure on the test cases of the split (or on others), as the recipe's protocol says (or another).
 
         Raises:
-            AisleError: E309 for a loaded model without cases: it carries no test answers.
+            AisleError: E309 for a model loaded without its dataset, when no cases are given: it carries no test answers.
         """
-        if cases is None:
-            if self._split is None:
-                raise AisleError(
-                    "a loaded model carries no test cases", hint="pass cases=split(dataset, recipe.split).test", code="E309"
-                )
-            cases = self._split.test
+        cases = self.test_cases if cases is None else cases
         return evaluate(self._scorer, cases, config or self.recipe.evaluate, self._facts)
+
+    @property
+    def test_cases(self) -> Cases:
+        """The test part of the split.
+
+        Raises:
+            AisleError: E309 for a model loaded without its dataset.
+        """
+        if self._split is None:
+            raise AisleError("a loaded model carries no test cases", hint="load it with its dataset, or pass cases", code="E309")
+        return self._split.test
 
     def recommend(
         self, users: Sequence[Any], *, k: int = 10, filter_seen: bool = True, candidates: Sequence[Any] | None = None
@@ -194,13 +200,18 @@ class Recommender:
         arrays |= {"facts.fallback": self._facts.fallback, "facts.item_events": self._facts.item_events}
         arrays |= {"facts.user_events": self._facts.user_events}
         about = {"format_version": FORMAT_VERSION, "aisle_version": __version__, "recipe": recipe_as_dict(self.recipe)}
-        with atomic_folder(folder, overwrite=overwrite) as partial:
+        with atomic_folder(folder, overwrite=overwrite, marker=_MODEL_NAME) as partial:
             (partial / _MODEL_NAME).write_text(json.dumps(about, indent=2))
             save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial / _ARRAYS_NAME)
 
     @classmethod
-    def load(cls, folder: Path) -> Recommender:
+    def load(cls, folder: Path, dataset: Dataset | None = None) -> Recommender:
         """Read a model that `save` wrote.
+
+        Args:
+            folder: where it lies.
+            dataset: the one that it was trained on, for `evaluate` as it was after `fit`. Without it a model recommends, and
+                evaluates cases that it is given without the metrics that need prices, categories or segments.
 
         Raises:
             AisleError: E307 when there is none, or it is newer or damaged.
@@ -215,6 +226,9 @@ class Recommender:
         self._users, self._items = _vocabulary_of("users", arrays), _vocabulary_of("items", arrays)
         self._known = Histories(*(arrays[f"known.{name}"] for name in ("offsets", "item", "event", "time")))
         self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])
+        if dataset is not None:
+            self._split = cut(dataset, self.recipe.split)
+            self._facts = facts_of(dataset, self._split, refit=self.recipe.train.refit)
         return self
 
     def _need_fit(self) -> Fitted:
@@ -222,20 +236,15 @@ class Recommender:
             raise AisleError("this model is not fitted", hint="call fit(dataset) first", code="E308")
         return self.fitted
 
-    def _need_dataset(self) -> Dataset:
-        assert self._dataset is not None
-        return self._dataset
-
 
 def facts_of(dataset: Dataset, split: Split, *, refit: bool) -> Facts:
     """Return what evaluation needs to know about the training part: popularity, counts, categories, prices, segments."""
     features = dataset.manifest.item_features
     category = dataset.item_feature("category") if features.get("category") == "category" else None
     price = dataset.item_feature("price") if features.get("price") == "number" else None
-    segments: dict[str, Any] = {}
+    segments = {}
     if dataset.manifest.user_features.get("segment") == "category":
-        segment = dataset.user_feature("segment")
-        segments["segment"] = [str(segment.value(row) or "none") for row in range(dataset.n_users)]
+        segments["segment"] = _labels(dataset.user_feature("segment"))
     return Facts.of(
         split.refit if refit else split.train,
         dataset.n_items,
@@ -243,6 +252,15 @@ def facts_of(dataset: Dataset, split: Split, *, refit: bool) -> Facts:
         price=None if price is None else price.values,
         segments=segments,
     )
+
+
+def _labels(feature: Feature) -> NDArray[np.str_]:
+    """Return a category column as text, "" where it is missing: (U,)."""
+    assert feature.vocabulary is not None
+    assert feature.values is not None
+    names = np.array([*(str(name) for name in feature.vocabulary.decode(range(len(feature.vocabulary)))), ""])
+    labels: NDArray[np.str_] = names[feature.values]  # -1, missing, takes the last name
+    return labels
 
 
 def _vocabulary_arrays(name: str, vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:

@@ -76,7 +76,8 @@ def simulate(
         threads: blocks simulated at a time; the files do not depend on it. Default: cores, at most 4.
 
     Raises:
-        AisleError: E601 to E603 when `out` cannot be written, exists already, or is being written by another process.
+        AisleError: E601 to E604 when `out` cannot be written, exists already, is being written by another process, or is no
+            simulated shop that could be replaced.
 
     Example:
         >>> simulate(ShopConfig(users=1_000, items=200, events=20_000, seed=7), Path("shop"))  # doctest: +SKIP
@@ -85,7 +86,7 @@ def simulate(
     activity = make_activity(config, stream(config.seed, ACTIVITY_STREAM))
     blocks = _plan(config, activity)
     threads = threads or min(os.cpu_count() or 1, 4)
-    with atomic_folder(out, overwrite=overwrite) as folder:
+    with atomic_folder(out, overwrite=overwrite, marker=SHOP_NAME) as folder:
         (folder / "truth").mkdir()
         with ExitStack() as stack:
             truth = stack.enter_context(TruthWriter(folder / "truth", world))

@@ -1,12 +1,13 @@
 """Atomic files and folders: a reader sees the old one or the new one, never half of either.
 
-A folder is built beside its final place as `.<name>.partial`, flushed to disk, then renamed. The builder holds a lock on
-the partial folder, so what a killed process left behind is told from what a live one is writing, and is cleaned up by
-the next run.
+A folder is built beside its final place as `.<name>.partial`, flushed to disk, then renamed; where it replaces another,
+the two change places in one step of the operating system. The builder holds a lock on the partial folder, so what a killed
+process left behind is told from what a live one is writing, and is cleaned up by the next run.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aisle.errors import AisleError
+
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # Linux: linux/fs.h, fcntl.h
 
 # What the place can be blamed for; any other OSError is our own bug and keeps its traceback.
 _PLACE_ERRORS = (
@@ -42,16 +45,17 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, *, overwrite: bool = False, marker: str | None = None) -> Iterator[Path]:
     """Yield an empty folder to fill; on success it becomes `path`, on any exception it is removed.
 
     Args:
         path: the final place. Its parent is made when missing.
         overwrite: replace an existing folder; it stays in place until the new one is whole.
+        marker: a file that every folder of this kind holds; an existing folder without it is not ours to replace.
 
     Raises:
-        AisleError: E602 when `path` exists and overwrite is false, E603 when another process is building it, E601 when
-            the disk is full or the place cannot be written.
+        AisleError: E602 when `path` exists and overwrite is false, E603 when another process is building it, E604 when
+            something else than such a folder is there, E601 when the disk is full or the place cannot be written.
     """
     path = Path(os.path.abspath(path))
     partial, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
@@ -62,24 +66,20 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             raise AisleError(
                 f"{path} exists already", hint="choose another --out, or pass --overwrite to replace it", code="E602"
             )
+        _check_replaceable(path, marker)
         partial.mkdir(exist_ok=True)
     lock = os.open(partial, os.O_RDONLY)
     try:
         _take(lock, path)
         with storage_errors(path):
-            empty_folder(partial)
-            yield partial
-            sync_tree(partial)
-            if path.exists():
-                path.rename(old)
-            partial.rename(path)
-            sync_folder(path.parent)
-            remove(old)
-    except BaseException:
-        # Only the holder of the lock may clean up: the other builder's work is not ours to remove.
-        if _holds(lock):
-            remove(partial)
-        raise
+            try:
+                empty_folder(partial)
+                yield partial
+                sync_tree(partial)
+            except BaseException:
+                remove(partial)
+                raise
+            _publish(partial, path, old)
     finally:
         os.close(lock)
 
@@ -93,18 +93,52 @@ def _take(lock: int, path: Path) -> None:
         ) from error
 
 
-def _holds(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+def _check_replaceable(path: Path, marker: str | None) -> None:
+    if marker is None or not path.exists() or (path / marker).is_file():
+        return
+    if not path.is_dir() or any(path.iterdir()):
+        raise AisleError(
+            f"{path} holds no {marker}, so it was not written by this command and is not replaced",
+            hint="choose another --out, or move away what is there",
+            code="E604",
+        )
+
+
+def _publish(partial: Path, path: Path, old: Path) -> None:
+    """Put the new folder in its place; what was there is removed."""
+    if not path.exists():
+        partial.rename(path)
+        sync_folder(path.parent)
+        return
+    # The next builder may make its own partial folder from here on; our lock goes with the folder.
+    partial.rename(old)
+    if not _exchange(old, path):
+        # No such system call here: between these two renames a reader finds nothing, and `_recover` puts `old` in place.
+        path.rename(partial)
+        old.rename(path)
+        partial.rename(old)
+    sync_folder(path.parent)
+    # A builder that starts now may be removing it too.
+    shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step; False where the system or its file system cannot."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None:
         return False
-    return True
+    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
 def _recover(path: Path, old: Path) -> None:
-    """Undo or finish a replacement that was killed between its two renames."""
+    """Undo or finish a replacement that was killed half-way; one that goes on holds the lock of the folder it moves."""
     if not old.exists():
         return
+    lock = os.open(old, os.O_RDONLY)
+    try:
+        _take(lock, path)
+    finally:
+        os.close(lock)
     if path.exists():
         remove(old)
     else:
