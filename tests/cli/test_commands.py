@@ -68,11 +68,12 @@ def test_from_a_shop_to_a_dataset(aisle: Shell, tmp_path: Path) -> None:
 
 def test_prepare_prints_the_mapping_and_the_rejects(aisle: Shell, tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
-    lines = [f"{user},{item},addtocart,2024-01-0{1 + item}" for user in range(1, 8) for item in range(1, 8)]
-    log.write_text("\n".join(["visitorid,sku,action,date", *lines, "1,,view,2024-01-01"]))
+    lines = [f"{user},{item},addtocart,2024-01-0{1 + item},red" for user in range(1, 8) for item in range(1, 8)]
+    log.write_text("\n".join(["visitorid,sku,action,date,colour", *lines, "1,,view,2024-01-01,"]))
     status, out, _ = aisle.run("prepare", log, "--out", tmp_path / "data")
     assert status == 0
     assert "user_id <- visitorid" in out
+    assert "unused columns: colour" in out
     assert "missing item" in out
     document = aisle.json("prepare", log, "--out", tmp_path / "data", "--overwrite")
     assert document["rows"] == {"read": 50, "kept": 49, "rejected": 1, "filtered": 0}

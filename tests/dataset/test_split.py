@@ -258,6 +258,8 @@ def test_a_split_that_makes_no_sense_says_so(
     with pytest.raises(AisleError) as caught:
         split(dataset, config)
     assert caught.value.code == code
+    if code in ("E250", "E252"):
+        assert "--set split.kind=leave-one-out" in caught.value.hint
 
 
 def test_a_misspelt_event_gets_a_suggestion(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def _check(dataset: Dataset, config: SplitConfig) -> None:
     if config.kind == "time" and dataset.manifest.time_kind == "order":
         raise AisleError(
             f"{dataset.folder} has an order but no times, so it cannot be cut at one moment for all users",
-            hint='use kind = "leave-one-out"',
+            hint='use kind = "leave-one-out" (--set split.kind=leave-one-out)',
             code="E250",
         )
     shares = (config.validation_share, config.test_share)
@@ -171,7 +171,9 @@ def _file_cases(dataset: Dataset, known: Histories, config: SplitConfig) -> Case
     """Ask what the log's publisher asks."""
     if layout.TEST_USER not in dataset.manifest.arrays:
         raise AisleError(
-            f"{dataset.folder} holds no test of its publisher's", hint='use kind = "leave-one-out" or "time"', code="E252"
+            f"{dataset.folder} holds no test of its publisher's",
+            hint='use kind = "leave-one-out" (--set split.kind=leave-one-out) or "time", or prepare with --test',
+            code="E252",
         )
     user, offsets = np.array(dataset.array(layout.TEST_USER)), np.array(dataset.array(layout.TEST_OFFSETS))
     has_negatives = layout.TEST_NEGATIVES in dataset.manifest.arrays

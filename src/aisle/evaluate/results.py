@@ -44,9 +44,7 @@ def load_evaluation(folder: Path) -> Evaluation:
         value_CM: NDArray[np.float64] = np.load(folder / VALUE_NAME, allow_pickle=False)
         return _assemble(report, user, value_CM)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise AisleError(
-            f"no evaluation can be read at {folder}: {error}", hint="run `aisle evaluate` on that run again", code="E702"
-        ) from error
+        raise AisleError(f"no evaluation can be read at {folder}: {error}", hint="train that run again", code="E702") from error
 
 
 def _assemble(report: dict[str, Any], user: NDArray[np.int32], value_CM: NDArray[np.float64]) -> Evaluation:
