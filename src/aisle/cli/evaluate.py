@@ -11,7 +11,6 @@ import click
 from aisle.cli.measured import metric_cells, print_run, print_slices, protocol_line
 from aisle.cli.output import JSON_OPTION, print_json, print_table
 from aisle.dataset.cases import Cases
-from aisle.dataset.split import split
 from aisle.errors import AisleError
 from aisle.evaluate.protocol import EvaluateConfig
 from aisle.experiment.recommender import Recommender
@@ -51,12 +50,12 @@ def command(run: Path, protocol: str | None, negatives: int | None, ks: tuple[in
 
 
 def _measure_again(run: Run, changes: dict[str, object]) -> dict[str, Any]:
-    cases = split(run.dataset(), run.recipe.split).test
-    model: Recommender = run.recommender()
+    # With its dataset, so that prices, categories and segments are there as they were when the run was measured.
+    model = Recommender.load(run.folder / "model", run.dataset())
     config = dataclasses.replace(run.recipe.evaluate, **changes)  # type: ignore[arg-type]
     if "negatives" in changes:
-        _check_negatives(config, cases)
-    return model.evaluate(cases, config).to_json()
+        _check_negatives(config, model.test_cases)
+    return model.evaluate(config=config).to_json()
 
 
 def _check_negatives(config: EvaluateConfig, cases: Cases) -> None:

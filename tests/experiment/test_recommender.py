@@ -1,0 +1,47 @@
+"""A model that was loaded measures what it measured when it was trained, segments of the users table included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aisle.dataset.prepare import prepare
+from aisle.dataset.reader import Dataset
+from aisle.errors import AisleError
+from aisle.experiment.recipe import load_recipe
+from aisle.experiment.recommender import Recommender
+
+QUICK = ["evaluate.resamples=50", "baselines=[]"]
+
+
+@pytest.fixture(scope="module")
+def with_segments(shop: Path, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The simulated shop with a users table: every third shopper gold, silver, or without a segment."""
+    folder = tmp_path_factory.mktemp("segments")
+    users = dataset.users.decode(range(dataset.n_users))
+    lines = [f"{user},{['gold', 'silver', ''][place % 3]}" for place, user in enumerate(users)]
+    (folder / "users.csv").write_text("\n".join(["user_id,segment", *lines, ""]))
+    prepare([shop / "events.parquet"], folder / "data", items=shop / "items.parquet", users=folder / "users.csv")
+    return Dataset(folder / "data")
+
+
+def test_segments_of_the_users_table_are_slices_and_missing_ones_are_none(with_segments: Dataset) -> None:
+    measured = Recommender(load_recipe("popularity", QUICK)).fit(with_segments).evaluate()
+    sizes = {part.name: part.cases for part in measured.slices if part.name.startswith("segment")}
+    assert set(sizes) == {"segment: gold", "segment: silver"}
+    assert 0 < sum(sizes.values()) < measured.counts["cases"]
+
+
+def test_a_model_loaded_with_its_dataset_measures_what_the_trained_one_did(with_segments: Dataset, tmp_path: Path) -> None:
+    trained = Recommender(load_recipe("item-knn", QUICK)).fit(with_segments)
+    trained.save(tmp_path / "model")
+    loaded = Recommender.load(tmp_path / "model", with_segments)
+    assert loaded.evaluate().to_json() == trained.evaluate().to_json()
+    assert {"Revenue@10", "Diversity@10"} <= set(loaded.evaluate().means)
+
+
+def test_a_model_loaded_alone_says_that_it_has_no_test_cases(with_segments: Dataset, tmp_path: Path) -> None:
+    Recommender(load_recipe("popularity", QUICK)).fit(with_segments).save(tmp_path / "model")
+    with pytest.raises(AisleError, match="E309"):
+        Recommender.load(tmp_path / "model").evaluate()
