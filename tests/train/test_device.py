@@ -24,7 +24,7 @@ def test_a_gpu_that_is_not_there_is_an_error_never_a_silent_cpu() -> None:
 def test_without_a_gpu_auto_is_the_cpu_and_says_so(name: str) -> None:
     device = pick_device(name)
     assert device.type == "cpu"
-    assert describe_device(device).startswith(f"cpu ({torch.get_num_threads()} threads")
+    assert describe_device(device).startswith(f"cpu ({torch.get_num_threads()} thread")
 
 
 def test_auto_takes_the_gpu_when_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

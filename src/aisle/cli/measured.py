@@ -19,9 +19,13 @@ def metric_cells(measured: Mapping[str, Any], names: Sequence[str]) -> list[str]
         if metric is None:
             cells.append("" if name not in measured["aggregates"] else f"{measured['aggregates'][name]:.4f}")
         else:
-            low, high = metric["ci"]
-            cells.append(f"{metric['mean']:.4f} [{low:.4f}, {high:.4f}]")
+            cells.append(with_interval(metric["mean"], metric["ci"]))
     return cells
+
+
+def with_interval(mean: float, interval: Sequence[float] | None) -> str:
+    """Return "mean [low, high]", the mean alone where no interval was asked for."""
+    return f"{mean:.4f}" if interval is None else f"{mean:.4f} [{interval[0]:.4f}, {interval[1]:.4f}]"
 
 
 def print_run(run: Run) -> None:
@@ -43,7 +47,8 @@ def result_line(run: Run) -> str:
     """Return a run's outcome in one line."""
     names = list(run.metrics["test"]["metrics"])[:2]
     cells = metric_cells(run.metrics["test"], names)
-    epochs = f", {run.metrics['epochs']} epochs, kept {run.metrics['best_epoch']}" if run.metrics["epochs"] else ""
+    kept = f", kept {run.metrics['best_epoch']}"
+    epochs = f", {count_of(run.metrics['epochs'], 'epoch')}{kept}" if run.metrics["epochs"] else ""
     measured = ", ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True))
     return f"{run.name}: {measured} (trained in {run.metrics['train_seconds']:.1f} s on {run.metrics['device']}{epochs})"
 
@@ -52,7 +57,13 @@ def protocol_line(measured: Mapping[str, Any]) -> str:
     """Return the protocol and the counts in one line."""
     protocol, counts = measured["protocol"], measured["counts"]
     ranking = "full ranking" if protocol["ranking"] == "full" else "SAMPLED ranking"
-    return f"{ranking}, {counts['cases']:,} cases, 95% intervals"
+    intervals = "95% intervals" if measured["settings"]["resamples"] else "no intervals"
+    return f"{ranking}, {count_of(counts['cases'], 'case')}, {intervals}"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return "1 case" or "2 cases"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def print_differences(title: str, rows: Sequence[Mapping[str, Any]], a: str, b: str) -> None:
@@ -84,4 +95,5 @@ def print_slices(measured: Mapping[str, Any]) -> None:
         print_table("slices", ("slice", "cases", *shown), rows)
     fallback = measured["counts"].get("fallback_cases", 0)
     if fallback:
-        click.echo(f"{fallback:,} of {measured['counts']['cases']:,} cases were shoppers the model does not know: popular items")
+        cases = count_of(measured["counts"]["cases"], "case")
+        click.echo(f"shoppers that the model does not know, answered with popular items: {fallback:,} of {cases}")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from aisle.cli.measured import count_of, with_interval
 from aisle.cli.output import JSON_OPTION, print_json, print_table
 from aisle.experiment.leaderboard import leaderboard
+from aisle.experiment.plots import label
 from aisle.experiment.report import LEADERBOARD_NAME, REPORT_NAME, write_report
 from aisle.experiment.run import read_run
 
@@ -35,11 +37,12 @@ def command(runs: tuple[Path, ...], truth: Path | None, out: Path, as_json: bool
     names = [key.removesuffix("_ci") for key in board["models"][0] if key.endswith("_ci") and key.startswith(shown)]
     rows = []
     for row in board["models"]:
-        cells = [f"{row[name]:.4f} [{row[f'{name}_ci'][0]:.4f}, {row[f'{name}_ci'][1]:.4f}]" for name in names]
-        rows.append((row["model"], *cells, "" if row["train_seconds"] is None else f"{row['train_seconds']:.1f}"))
+        cells = [with_interval(row[name], row[f"{name}_ci"]) for name in names]
+        rows.append((label(row), *cells, "" if row["train_seconds"] is None else f"{row['train_seconds']:.1f}"))
     protocol = board["protocol"]
     ranking = "full ranking" if protocol["ranking"] == "full" else "SAMPLED ranking"
     simulated = "simulated shop, " if board["simulated"] else ""
-    title = f"leaderboard: {simulated}{protocol['split']['kind']} split, {ranking}, {protocol['cases']:,} cases, 95% intervals"
+    cases = count_of(protocol["cases"], "case")
+    title = f"leaderboard: {simulated}{protocol['split']['kind']} split, {ranking}, {cases}, 95% intervals"
     print_table(title, ("model", *names, "train s"), rows)
     click.echo(f"{out / LEADERBOARD_NAME}\n{out / REPORT_NAME}")

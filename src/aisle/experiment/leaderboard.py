@@ -28,7 +28,7 @@ def leaderboard(runs: Sequence[Run], truth: Path | None = None) -> dict[str, Any
         "train_seconds": s}, ...]}`, best first by the first metric.
 
     Raises:
-        AisleError: E703 when the runs were not asked the same cases.
+        AisleError: E703 when the runs were not asked the same cases, E704 when they have no metric in common.
     """
     first = runs[0].metrics["test"]["protocol"]
     for run in runs[1:]:
@@ -38,11 +38,11 @@ def leaderboard(runs: Sequence[Run], truth: Path | None = None) -> dict[str, Any
                 hint="put runs of one dataset, split and protocol on a leaderboard",
                 code="E703",
             )
-    rows = [_row(run.name, run.metrics["test"], run.metrics["train_seconds"]) | {"run": run.folder.name} for run in runs]
+    shared = _shared_metrics(runs)
+    rows = [_row(run.name, run.metrics["test"], shared, run.metrics["train_seconds"]) | {"run": run.folder.name} for run in runs]
     if truth is not None:
-        rows.append(_perfect_row(runs[0], truth))
-    metric = next(iter(runs[0].metrics["test"]["metrics"]))
-    rows.sort(key=lambda row: -row[metric])
+        rows.append(_perfect_row(runs[0], truth, shared))
+    rows.sort(key=lambda row: -row[shared[0]])
     counts = runs[0].metrics["test"]["counts"]
     return {
         "protocol": {**first, "split": runs[0].metrics["split"], "cases": counts["cases"]},
@@ -51,16 +51,30 @@ def leaderboard(runs: Sequence[Run], truth: Path | None = None) -> dict[str, Any
     }
 
 
-def _row(model: str, measured: dict[str, Any], train_seconds: float | None) -> dict[str, Any]:
+def _shared_metrics(runs: Sequence[Run]) -> list[str]:
+    """Return the metrics that every run has: runs of one protocol may differ in k."""
+    names = [list(run.metrics["test"]["metrics"]) for run in runs]
+    shared = [name for name in names[0] if all(name in others for others in names)]
+    if not shared:
+        raise AisleError(
+            f"no metric in common: {', '.join(sorted({name for some in names for name in some}))}",
+            hint="evaluate all with the same k",
+            code="E704",
+        )
+    return shared
+
+
+def _row(model: str, measured: dict[str, Any], shared: Sequence[str], train_seconds: float | None) -> dict[str, Any]:
     row: dict[str, Any] = {"model": model}
-    for name, metric in measured["metrics"].items():
+    for name in shared:
+        metric = measured["metrics"][name]
         row |= {name: metric["mean"], f"{name}_ci": metric["ci"]}
     row |= measured["aggregates"]
     return row | {"train_seconds": train_seconds}
 
 
-def _perfect_row(run: Run, truth: Path) -> dict[str, Any]:
-    return _row(PERFECT, perfect(run, truth).to_json(), None) | {"perfect": True}
+def _perfect_row(run: Run, truth: Path, shared: Sequence[str]) -> dict[str, Any]:
+    return _row(PERFECT, perfect(run, truth).to_json(), shared, None) | {"perfect": True}
 
 
 def perfect(run: Run, truth: Path) -> Evaluation:

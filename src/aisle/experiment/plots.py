@@ -55,13 +55,19 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> Fi
     for index, metric in enumerate(metrics):
         axis = figure.add_subplot(1, len(metrics), index + 1)
         for place, row in enumerate(reversed(rows)):
-            low, high = row[f"{metric}_ci"]
+            low, high = row[f"{metric}_ci"] or (row[metric], row[metric])  # no interval was asked for: a dot alone
             colour = GREY if row.get("perfect") else BLUE
             axis.errorbar(row[metric], place, xerr=[[row[metric] - low], [high - row[metric]]], fmt="o", color=colour, capsize=3)
         axis.set(title=f"{metric}, 95% interval", xlim=(0, None))
-        axis.set_yticks(range(len(rows)), [row["model"] for row in reversed(rows)] if index == 0 else [""] * len(rows))
+        axis.set_yticks(range(len(rows)), [label(row) for row in reversed(rows)] if index == 0 else [""] * len(rows))
         _quiet(axis)
     return figure
+
+
+def label(row: Mapping[str, Any]) -> str:
+    """Return what to call a row of a leaderboard: the model, with its run's folder where that has another name."""
+    run = row.get("run", row["model"])
+    return row["model"] if run == row["model"] else f"{row['model']} ({run})"
 
 
 def _quiet(axis: Any) -> None:

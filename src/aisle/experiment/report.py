@@ -79,7 +79,7 @@ def _board_table(board: Mapping[str, Any]) -> str:
     names = [key.removesuffix("_ci") for key in board["models"][0] if key.endswith("_ci")]
     rows = []
     for row in board["models"]:
-        cells = [escape(row["model"]), *(_interval(row[name], row[f"{name}_ci"]) for name in names)]
+        cells = [escape(plots.label(row)), *(_interval(row[name], row[f"{name}_ci"]) for name in names)]
         cells.append("" if row["train_seconds"] is None else f"{row['train_seconds']:.1f}")
         rows.append(_tr(cells, "perfect" if row.get("perfect") else ""))
     return _table(["model", *names, "training, s"], rows)
@@ -92,7 +92,7 @@ def _differences(run: Run) -> str:
             if row["metric"].startswith(("HR@", "NDCG@")):
                 verdict = row["verdict"].replace("a is", f"{name} is").replace("b is", f"{run.name} is")
                 difference = _interval(row["difference"], row["interval"], sign="+")
-                rows.append(_tr([f"{escape(run.name)} minus {escape(name)}", row["metric"], difference, escape(verdict)]))
+                rows.append(_tr([f"{escape(_name(run))} minus {escape(name)}", row["metric"], difference, escape(verdict)]))
     return _table(["", "metric", "difference", "verdict"], rows)
 
 
@@ -111,19 +111,25 @@ def _slices(run: Run) -> str:
         )
         for part in slices
     ]
-    return f"<h3>{escape(run.name)}</h3>" + _table(["slice", "cases", *names], rows)
+    return f"<h3>{escape(_name(run))}</h3>" + _table(["slice", "cases", *names], rows)
 
 
 def _curves(run: Run) -> str:
     path = run.folder / "curves.png"
-    return f"<h3>{escape(run.name)}</h3>" + _image(path.read_bytes(), f"learning curves of {run.name}") if path.exists() else ""
+    return f"<h3>{escape(_name(run))}</h3>" + _image(path.read_bytes(), f"learning curves of {run.name}") if path.exists() else ""
+
+
+def _name(run: Run) -> str:
+    return plots.label({"model": run.name, "run": run.folder.name})
 
 
 def _environment(run: Run) -> Any:
     return json.loads((run.folder / "environment.json").read_text())
 
 
-def _interval(value: float, interval: Sequence[float], sign: str = "") -> str:
+def _interval(value: float, interval: Sequence[float] | None, sign: str = "") -> str:
+    if interval is None:  # none was asked for
+        return f"{value:{sign}.4f}"
     return f"{value:{sign}.4f} <small>[{interval[0]:{sign}.4f}, {interval[1]:{sign}.4f}]</small>"
 
 

@@ -35,7 +35,8 @@ def describe_device(device: torch.device) -> str:
     """Say in words what a device is, with what its bits depend on."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()})"
+    threads = torch.get_num_threads()
+    return f"cpu ({threads} thread{'' if threads == 1 else 's'}, {torch.backends.cpu.get_cpu_capability()})"
 
 
 def check_precision(precision: str, device: torch.device) -> None:
