@@ -135,6 +135,26 @@ def test_recommend_answers_known_and_unknown_shoppers(aisle: Shell, runs: dict[s
     assert "what shopper u0000007 did before" in out
 
 
+def test_recommend_answers_one_question_at_a_time(aisle: Shell, runs: dict[str, Path], tmp_path: Path) -> None:
+    two_of_one = aisle.json("recommend", runs["fm"], "--user", "u0000007", "--user", "u0000007", "--k", 3)
+    assert [row["rank"] for row in two_of_one["recommendations"]] == [1, 2, 3]
+    for words in (["--user", "u0000007", "--item", "i0000003"], ["--all-users"], ["--item", "i0000003", "--keep-seen"]):
+        status, _, err = aisle.run("recommend", runs["fm"], *words)
+        assert (status, "[E903]" in err) == (2, True), err
+    out = tmp_path / "new" / "alike.csv"
+    assert aisle.json("recommend", runs["fm"], "--item", "i0000003", "--k", 4, "--out", out)["rows"] == 4
+    assert pl.read_csv(out)["rank"].to_list() == [1, 2, 3, 4]
+
+
+def test_nothing_breaks_where_no_intervals_were_asked_for(aisle: Shell, dataset_folder: Path, tmp_path: Path) -> None:
+    train = ("train", dataset_folder, "--recipe", "popularity", "--set", "evaluate.resamples=0", "--out", tmp_path / "run")
+    status, out, err = aisle.run(*train)
+    assert (status, "no intervals" in out, "nan" in out) == (0, True, False), err
+    for words in (["evaluate", tmp_path / "run", "--k", 3], ["report", tmp_path / "run", "--out", tmp_path / "report"]):
+        status, _, err = aisle.run(*words)
+        assert status == 0, err
+
+
 def test_recommend_writes_everybodys_lists(aisle: Shell, runs: dict[str, Path], tmp_path: Path) -> None:
     status, _, err = aisle.run("recommend", runs["fm"], "--all-users", "--k", 5, "--out", tmp_path / "recs.parquet")
     assert status == 0, err

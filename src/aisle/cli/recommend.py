@@ -14,7 +14,7 @@ from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError
 from aisle.experiment.recommender import Recommender
 from aisle.experiment.run import read_run
-from aisle.storage.atomic import write_atomic
+from aisle.storage.atomic import storage_errors, write_atomic
 
 _SHOWN = ("title", "category", "brand", "price")
 _HISTORY_SHOWN = 5
@@ -28,7 +28,9 @@ _HISTORY_SHOWN = 5
 @click.option("--k", type=click.IntRange(min=1), default=10, show_default=True, help="List length.")
 @click.option("--keep-seen", is_flag=True, help="Also recommend what the user already had.")
 @click.option("--candidate", "candidates", multiple=True, help="Choose only from these raw item ids; repeatable.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write user_id, item_id, score, rank, source as .parquet or .csv.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the table as .parquet or .csv: user_id, item_id, score, rank, source."
+)
 @JSON_OPTION
 def command(
     run: Path,
@@ -49,23 +51,40 @@ def command(
       aisle recommend runs/ncf --item i0000123 --k 5
       aisle recommend runs/ncf --all-users --out recs.parquet
     """
+    _check_question({"--user": users, "--item": items, "--all-users": all_users})
+    if all_users and out is None and not as_json:
+        raise AisleError("lists for everybody are too long for a screen", hint="add --out recs.parquet, or --json", code="E903")
+    if items and (candidates or keep_seen):
+        raise AisleError("--candidate and --keep-seen are for --user", hint="leave them out with --item", code="E903")
     done = read_run(run)
     model, dataset = done.recommender(), done.dataset()
+    # An id that was typed twice is one question.
+    asked: list[Any] = dataset.users.decode(range(dataset.n_users)) if all_users else list(dict.fromkeys(users))
     if items:
-        _say_similar(model.similar_items(items, k=k), dataset, as_json=as_json)
-        return
-    asked: list[Any] = dataset.users.decode(range(dataset.n_users)) if all_users else list(users)
-    if not asked:
-        raise AisleError("nobody to recommend to", hint="pass --user ID, --item ID, or --all-users with --out", code="E903")
-    table = model.recommend(asked, k=k, filter_seen=not keep_seen, candidates=candidates or None)
+        table, what = model.similar_items(list(dict.fromkeys(items)), k=k), "similar_items"
+    else:
+        table, what = model.recommend(asked, k=k, filter_seen=not keep_seen, candidates=candidates or None), "recommendations"
     if out is not None:
         _write(table, out)
-        click.echo(f"{len(table):,} recommendations for {len(asked):,} users in {out}")
-    elif as_json:
-        print_json({"run": str(run), "recommendations": table.to_dicts()})
+    if as_json:
+        print_json({"run": str(run), **({what: table.to_dicts()} if out is None else {"rows": len(table), "out": str(out)})})
+    elif out is not None:
+        whom = f"{len(items):,} items" if items else f"{len(asked):,} users"
+        click.echo(f"{len(table):,} {what.replace('_', ' ')} for {whom} in {out}")
+    elif items:
+        _say_similar(table, dataset)
     else:
         for user in asked:
             _say_list(user, table.filter(pl.col("user_id") == user), model, dataset)
+
+
+def _check_question(given: dict[str, object]) -> None:
+    """Refuse no question, or more than one."""
+    kinds = [name for name, value in given.items() if value]
+    if not kinds:
+        raise AisleError("nobody to recommend to", hint="pass --user ID, --item ID, or --all-users with --out", code="E903")
+    if len(kinds) > 1:
+        raise AisleError(f"{' and '.join(kinds)} are two questions", hint="ask one at a time", code="E903")
 
 
 def _write(table: pl.DataFrame, out: Path) -> None:
@@ -78,6 +97,8 @@ def _write(table: pl.DataFrame, out: Path) -> None:
         raise AisleError(
             f"cannot write {out.name}: '{out.suffix}' is no format of ours", hint="use .parquet or .csv", code="E904"
         )
+    with storage_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, buffer.getvalue())
 
 
@@ -99,10 +120,7 @@ def _say_list(user: str, table: pl.DataFrame, model: Recommender, dataset: Datas
     print_table(title, ("rank", *columns, "score", "source"), rows, left=_text_columns(dataset) + 1)
 
 
-def _say_similar(table: pl.DataFrame, dataset: Dataset, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"similar_items": table.to_dicts()})
-        return
+def _say_similar(table: pl.DataFrame, dataset: Dataset) -> None:
     for item in table["item_id"].unique(maintain_order=True):
         part = table.filter(pl.col("item_id") == item)
         rows = [
