@@ -41,6 +41,31 @@ def test_numbers_beyond_64_bits_become_text(tmp_path: Path) -> None:
     assert rows["v"].to_list() == [float("inf")]
 
 
+def test_ids_of_more_than_53_bits_stay_apart_beside_floats(tmp_path: Path) -> None:
+    # As floats, 2^53 and 2^53 + 1 would be one id.
+    rows, _ = load('{"u": 9007199254740992}\n{"u": 9007199254740993}\n{"u": NaN}\n{"u": 17.0}\n', tmp_path)
+    assert rows["u"].to_list() == [9007199254740992, 9007199254740993, None, 17]
+
+
+def test_a_whole_float_is_the_same_text_as_its_number(tmp_path: Path) -> None:
+    rows, _ = load('{"u": 17.0}\n{"u": 17}\n{"u": 2.5}\n{"u": "x"}\n', tmp_path)
+    assert rows["u"].to_list() == ["17", "17", "2.5", "x"]
+
+
+def test_lists_of_words_are_lists(tmp_path: Path) -> None:
+    rows, _ = load('{"c": ["a", "b"], "n": [[1]]}\n{"c": []}\n{"c": [7, null]}\n{}\n', tmp_path)
+    assert rows["c"].to_list() == [["a", "b"], [], ["7", None], None]
+    assert rows["n"].to_list() == ["[[1]]", None, None, None]
+
+
+def test_a_key_that_comes_late_is_told(tmp_path: Path) -> None:
+    path = _written('{"u": 1}\n' * 1000 + '{"u": 1, "late": 2}\n', tmp_path)
+    file = open_jsonlines(Source(path, "jsonl"), FileRecipe())
+    assert list(file.schema) == ["u"]
+    list(file.batches(["u"]))
+    assert list(file.schema) == ["u", "late"]
+
+
 def test_lone_surrogates_do_not_stop_the_reader(tmp_path: Path) -> None:
     rows, _ = load('{"u": "\\ud800x"}\n', tmp_path)
     assert rows["u"].to_list() == ["?x"]

@@ -8,7 +8,11 @@ import pandas as pd
 import polars as pl
 import pytest
 import xlsxwriter
+import zstandard
 
+from aisle.errors import AisleError
+from aisle.logs.log import open_log
+from aisle.logs.parse import TIME
 from aisle.logs.recipe import LogRecipe, parse_log_recipe
 from tests.logs.files import ROWS, kept, read, rejected, write
 
@@ -175,3 +179,28 @@ def test_an_excel_column_that_turns_to_text_late_is_text_from_the_start(tmp_path
             sheet.write_row(row, 0, [17850, code, 1_500_000_000])
     rows = kept(tmp_path / "log.xlsx", LogRecipe(event="purchase"))
     assert rows["item_id"].to_list() == [str(code) for code in codes]
+
+
+def test_the_unit_of_times_is_told_from_rows_even_if_the_header_is_a_frame_of_its_own(tmp_path: Path) -> None:
+    frames = (b"user,item,event,ts\n", b"1,5,view,1700000000000\n", b"2,5,view,1700000000001\n")
+    (tmp_path / "log.csv.zst").write_bytes(b"".join(map(zstandard.ZstdCompressor().compress, frames)))
+    log = open_log(tmp_path / "log.csv.zst", LogRecipe())
+    assert [row for _, parsed in log.read() for row in parsed.rows[TIME].to_list()] == [
+        1_700_000_000_000_000,
+        1_700_000_000_001_000,
+    ]
+
+
+def test_a_file_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    write(ROWS, tmp_path / "a.csv")
+    with pytest.raises(AisleError, match="E117"):
+        open_log([tmp_path / "a.csv", str(tmp_path / "*.csv")], LogRecipe())
+
+
+def test_pandas_times_in_seconds_and_numbers_among_words_are_understood() -> None:
+    seconds = pd.Series(["2024-01-01"]).astype("datetime64[s]")
+    items = pd.Series([17.0, "x"], dtype=object)
+    frame = pd.DataFrame({"user": [1, 2], "item": items, "event": "view", "ts": pd.concat([seconds, seconds], ignore_index=True)})
+    rows = pl.concat([parsed.rows for _, parsed in open_log(frame, LogRecipe()).read()])
+    assert rows["item_id"].to_list() == ["17", "x"]
+    assert rows[TIME].to_list() == [1_704_067_200_000_000] * 2

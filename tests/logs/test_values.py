@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -115,3 +116,11 @@ def test_events_are_known_by_many_names_and_by_those_of_the_recipe() -> None:
     assert codes.to_list() == [1, 6, 5, 6, None, None]
     assert missing.to_list() == [False] * 5 + [True]
     assert unknown.to_list() == [False] * 4 + [True, False]
+
+
+def test_ids_of_decimals_keep_every_digit() -> None:
+    # A float holds 53 bits: both would be 12345678901234567168.
+    ids = [Decimal("12345678901234567890"), Decimal("12345678901234567891"), Decimal(100), None]
+    assert as_text(pl.Series(ids, dtype=pl.Decimal(38, 0))).to_list() == [*map(str, ids[:3]), None]
+    prices = [Decimal("2.50"), Decimal("3.00"), Decimal("0.05"), Decimal("100.00")]
+    assert as_text(pl.Series(prices, dtype=pl.Decimal(10, 2))).to_list() == ["2.5", "3", "0.05", "100"]

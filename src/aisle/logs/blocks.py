@@ -65,19 +65,20 @@ class _WholeZstd:
         self._started = False
 
     def read(self, size: int) -> bytes:
-        """Return some decompressed bytes, empty at the end."""
-        while True:
+        """Return at least `size` decompressed bytes, fewer at the end: a log of many small frames still comes in blocks."""
+        parts: list[bytes] = []
+        while sum(map(len, parts)) < size:
             rest = self._decoder.unused_data if self._decoder.eof else b""
             data = rest or self._raw.read(size // 16)
             if not data:
                 if self._started and not self._decoder.eof:
                     raise EOFError("the zstd stream ends in the middle of a frame")
-                return b""
+                break
             if self._decoder.eof:
                 self._decoder = zstandard.ZstdDecompressor().decompressobj()
             self._started = True
-            if out := self._decoder.decompress(data):
-                return out
+            parts.append(self._decoder.decompress(data))
+        return b"".join(parts)
 
     def __enter__(self) -> _WholeZstd:
         return self

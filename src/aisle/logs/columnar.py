@@ -105,10 +105,17 @@ def _from_pandas(name: str, column: Any) -> pl.Series:
     if getattr(column.dtype, "tz", None) is not None:
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
         return pl.Series(name, column.to_numpy())
+    if column.dtype == np.dtype("datetime64[s]"):
+        return pl.Series(name, column.to_numpy().astype("datetime64[us]"))
     if isinstance(column.dtype, np.dtype) and kind in "iufbM":
         return pl.Series(name, column.to_numpy(), nan_to_null=True)
     values = [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) > 1 or not kinds <= {str, int, float, bool}:
-        values = [None if value is None else str(value) for value in values]
+        values = [None if value is None else _word(value) for value in values]
     return pl.Series(name, values)
+
+
+def _word(value: object) -> str:
+    """Return a value as text; 17.0 is "17", as it is in a column of numbers."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -19,10 +19,13 @@ from aisle.logs.sources import Source
 # Keys may be left out where they have no value, so more than the first line decides which columns there are.
 _HEAD_LINES = 1000
 _INT64 = 1 << 63
+_EXACT = 1 << 53  # every whole number up to here is a float
 
 
 def open_jsonlines(source: Source, recipe: FileRecipe) -> OpenFile:
     """Open a JSON Lines file; its columns are the keys of its first 1,000 objects.
+
+    A key that first appears later is added to the schema when it is read, so that it can be told that nothing came of it.
 
     Raises:
         AisleError: E102 when it is a JSON array or no JSON at all, E103 when it has no line.
@@ -41,18 +44,18 @@ def open_jsonlines(source: Source, recipe: FileRecipe) -> OpenFile:
         raise AisleError(f"{source.path} is {what}", hint="write one JSON object a line", code="E102")
     names = list(dict.fromkeys(key for row in rows for key in row))
     schema = {name: _series(name, [row.get(name) for row in rows]).dtype for name in names}
-    return OpenFile(source.path, schema, True, lambda wanted: _batches(source, recipe, wanted))
+    return OpenFile(source.path, schema, True, lambda wanted: _batches(source, recipe, wanted, schema))
 
 
-def _batches(source: Source, recipe: FileRecipe, wanted: list[str]) -> Iterator[RawBatch]:
+def _batches(source: Source, recipe: FileRecipe, wanted: list[str], schema: dict[str, pl.DataType]) -> Iterator[RawBatch]:
     first = 1
     for block in read_blocks(source, recipe.encoding):
         lines = Lines.of(block, first)
         first += len(lines)
-        yield _cut(lines, wanted)
+        yield _cut(lines, wanted, schema)
 
 
-def _cut(lines: Lines, wanted: list[str]) -> RawBatch:
+def _cut(lines: Lines, wanted: list[str], schema: dict[str, pl.DataType]) -> RawBatch:
     unreadable, bad = lines.unreadable()
     rows: list[dict[str, Any]] = []
     at: list[int] = []
@@ -65,6 +68,8 @@ def _cut(lines: Lines, wanted: list[str]) -> RawBatch:
         else:
             rows.append(row)
             at.append(lines.first + index)
+    for key in sorted(set().union(*rows) - schema.keys()):
+        schema[key] = pl.Null()
     frame = pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in wanted])
     return RawBatch(frame, np.array(at, np.int64), sorted(bad, key=lambda entry: entry.line))
 
@@ -78,7 +83,10 @@ def _object(text: bytes) -> dict[str, Any] | None:
 
 
 def _series(name: str, values: list[Any]) -> pl.Series:
-    """Return a column of numbers where all values are numbers, of text otherwise: 17 becomes "17"."""
+    """Return a column of numbers where all values are numbers, of lists where all are lists of words, of text otherwise.
+
+    As text, 17 and 17.0 are both "17", as they are in a column of numbers.
+    """
     kinds = {type(value) for value in values} - {type(None)}
     if not kinds:
         return pl.Series(name, values, pl.Null)
@@ -88,14 +96,27 @@ def _series(name: str, values: list[Any]) -> pl.Series:
         return _floats(name, values)
     if kinds == {str}:
         return _texts(name, values)
-    return _texts(name, [value if value is None or isinstance(value, str) else json.dumps(value) for value in values])
+    if kinds == {list} and not any(isinstance(part, list | dict) for value in values for part in value or ()):
+        lists = [None if value is None else [_text(part) for part in value] for value in values]
+        return pl.Series(name, lists, pl.List(pl.String))
+    return _texts(name, [_text(value) for value in values])
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < _INT64
+    return json.dumps(int(value) if whole else value)
 
 
 def _floats(name: str, values: list[Any]) -> pl.Series:
-    try:
+    if not any(isinstance(value, int) and abs(value) > _EXACT for value in values):
         return pl.Series(name, [None if value is None else float(value) for value in values], pl.Float64)
-    except OverflowError:
-        return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
+    # A float would merge ids of more than 53 bits; NaN is a missing number.
+    whole = [None if value is None or str(value) == "nan" else _text(value) for value in values]
+    text = pl.Series(name, whole, pl.String)
+    number = text.cast(pl.Int64, strict=False)
+    return number if number.null_count() == text.null_count() else text
 
 
 def _texts(name: str, values: list[str | None]) -> pl.Series:

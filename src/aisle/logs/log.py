@@ -66,8 +66,9 @@ class Log:
         for index, file in enumerate(self.files):
             plan: Plan | None = None
             for batch in file.batches(self._plan(index, "s").wanted()):
-                plan = plan or self._plan(index, self._time_unit(index, batch.rows))
-                parsed = parse_batch(batch, plan, rows_before)
+                if plan is None and len(batch.rows):
+                    plan = self._plan(index, self._time_unit(index, batch.rows))
+                parsed = parse_batch(batch, plan or self._plan(index, "s"), rows_before)
                 rows_before += parsed.read
                 yield index, parsed
 
@@ -91,12 +92,13 @@ def open_log(sources: Any, recipe: LogRecipe) -> Log:
         recipe: how to read it.
 
     Raises:
-        AisleError: E101 to E108, E112, E114, E115.
+        AisleError: E101 to E108, E112, E114, E115, E117 a file that is given twice.
     """
     given: Sequence[Any] = sources if isinstance(sources, list | tuple) else [sources]
     files = [file for one in given for file in _open(one, recipe)]
     if not files:
         raise AisleError("no log was given", hint="name a file, a folder or a glob", code="E101")
+    _refuse_twice([file.path for file in files if file.on_disk])
     mappings = [map_log(file, recipe) for file in files]
     columns: dict[str, ColumnKind] = {}
     for name, kind in OPTIONAL.items():
@@ -106,6 +108,15 @@ def open_log(sources: Any, recipe: LogRecipe) -> Log:
         # One text among the files makes it a category everywhere: a number can be written as text, not the reverse.
         columns[name] = "number" if all(_holds_floats(file.schema[name]) for file in files) else "category"
     return Log(files, recipe, mappings, columns)
+
+
+def _refuse_twice(paths: list[Path]) -> None:
+    """A glob beside a file that it matches would count every row twice."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise AisleError(f"{path} is given twice", hint="name every file once; a folder or glob may hold it too", code="E117")
+        seen.add(path.resolve())
 
 
 def _open(source: Any, recipe: LogRecipe) -> list[OpenFile]:

@@ -36,7 +36,10 @@ def as_text(values: pl.Series) -> pl.Series:
     kind = values.dtype
     if kind == pl.String:
         text = values
-    elif kind.is_float() or kind.is_decimal():
+    elif kind.is_decimal():
+        # Never through a float: warehouses export ids as DECIMAL(38, 0), and a float holds 53 bits of them.
+        return values.cast(pl.String).str.replace(r"(\.\d*?)0+$", "${1}").str.strip_suffix(".")
+    elif kind.is_float():
         numbers = values.cast(pl.Float64)
         whole = numbers.is_finite() & (numbers == numbers.round(0)) & (numbers.abs() < 2.0**63)
         text = numbers.set(~whole.fill_null(False), None).cast(pl.Int64).cast(pl.String)
