@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -39,6 +40,15 @@ def test_every_catalogue_column_becomes_a_feature_of_its_kind(tmp_path: Path) ->
     assert feature(dataset, "price") == {"cup": None, "mug": 7.0, "pot": None, "tea": 2.5}
     assert feature(dataset, "available") == {"cup": None, "mug": 0.0, "pot": None, "tea": 1.0}
     assert feature(dataset, "brand") == {"cup": None, "mug": "clay", "pot": "clay", "tea": "leaf"}
+
+
+def test_a_catalogue_of_json_lines_gives_its_lists_and_its_late_keys(tmp_path: Path) -> None:
+    rows = [f'{{"item_id": "i{number}", "category": ["a", "b"]}}' for number in range(1000)]
+    (tmp_path / "items.jsonl").write_text("\n".join([*rows, '{"item_id": "tea", "category": [], "price": 2.5}']))
+    dataset = dataset_of(LOG, tmp_path, items=tmp_path / "items.jsonl")
+    assert dataset.manifest.item_features == {"category": "categories", "price": "number"}
+    assert feature(dataset, "category")["i7"] == "a, b"
+    assert feature(dataset, "price")["tea"] == 2.5
 
 
 def test_the_order_of_the_catalogue_does_not_matter(tmp_path: Path) -> None:
@@ -106,3 +116,11 @@ def test_a_catalogue_that_cannot_be_right_is_refused_and_nothing_is_left(items: 
     with pytest.raises(AisleError, match="E204"):
         dataset_of(LOG, tmp_path, items=items)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("option", "key"), [("items", "item_id"), ("users", "user_id")])
+def test_a_table_that_knows_no_id_of_the_log_is_refused(option: str, key: str, tmp_path: Path) -> None:
+    table: dict[str, Any] = {option: pl.DataFrame({key: ["17", "18"], "colour": ["red", "blue"]})}
+    with pytest.raises(AisleError, match=f"none of its 2 {key}s") as caught:
+        dataset_of(LOG, tmp_path, **table)
+    assert caught.value.code == "E204"

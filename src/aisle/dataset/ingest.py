@@ -196,7 +196,7 @@ def _check(state: Ingested, log: Log, rejects: _RejectFile, max_rejects: float) 
         filtered = "; ".join(f"{reason} {count:,}" for reason, count in state.filters.most_common())
         raise AisleError(
             f"no row of {where} is left: of {state.read:,} rows {filtered or 'none'} filtered, {reasons or 'none'} rejected",
-            hint="check the filters of the log recipe",
+            hint="mend what the rows are rejected for" if rejected else "check the filters of the log recipe",
             code="E110",
         )
     rejects.finish()

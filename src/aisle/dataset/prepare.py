@@ -124,8 +124,11 @@ def _check_place(out: Path, log: Log, extras: Extras) -> None:
 
 def _write(log: Log, extras: Extras, state: Ingested, folder: Path) -> _Written:
     """Second pass: everything in the folder but the manifest."""
+    n_items = len(state.items.texts())
     _add_ids(extras, state)
     users, items = state.users.finish(), state.items.finish()
+    _check_match(extras.items, items, items.final[:n_items], "item_id")
+    _check_match(extras.users, users, users.final, "user_id")
     arrays = users.write(folder, layout.USER_ID) | items.write(folder, layout.ITEM_ID)
     final = {"user": users.final, "item": items.final}
     for name, dictionary in state.categories.items():
@@ -152,6 +155,23 @@ def _add_ids(extras: Extras, state: Ingested) -> None:
         state.items.encode(extras.answers.item)
     if extras.negatives is not None:
         state.items.encode(extras.negatives.item)
+
+
+def _check_match(table: Table | None, ids: FinalIds, in_log: NDArray[np.int32], key: str) -> None:
+    """Refuse a table that knows nothing of the log: its ids are written in another way, or it is another shop's.
+
+    Raises:
+        AisleError: E204.
+    """
+    if table is None or not len(table.ids) or np.isin(ids.find(table.ids), in_log).any():
+        return
+    where = table.paths[0] if table.paths else "the table"
+    raise AisleError(
+        f"{where}: none of its {len(table.ids):,} {key}s, such as '{table.ids[0]}', is in the log, where they are such as "
+        f"'{ids.ids[int(in_log[0])]}'",
+        hint=f"give the table of this log, or map the column that holds the log's {key}",
+        code="E204",
+    )
 
 
 def _rows(table: Table | None, ids: FinalIds) -> NDArray[np.int64]:
@@ -194,7 +214,7 @@ def _manifest(log: Log, extras: Extras, state: Ingested, written: _Written, sour
         recipe=log.recipe.model_dump(mode="json", exclude_defaults=True),
         sources=sources,
         rows=RowCounts(read=state.read, kept=kept, rejected=rejected, filtered=filtered),
-        rejects=dict(state.rejects.most_common()),
+        rejects=dict(sorted(state.rejects.items(), key=lambda found: (-found[1], found[0]))),
         filters=filters,
         event_columns=log.columns,
         item_features=item_kinds,

@@ -18,7 +18,7 @@ from aisle.logs.columnar import is_frame, open_frame
 from aisle.logs.mapping import Aliases, map_columns
 from aisle.logs.read import open_source
 from aisle.logs.recipe import TableRecipe
-from aisle.logs.sources import find_sources
+from aisle.logs.sources import find_sources, reading
 from aisle.logs.values import as_float32, as_number, as_text
 from aisle.schema.columns import ALIASES, ITEM_ALIASES, ITEM_COLUMNS
 from aisle.schema.manifest import ArrayInfo, ColumnKind
@@ -85,7 +85,11 @@ def _read_file(file: OpenFile, recipe: TableRecipe, key: str, names: Aliases) ->
             hint=f"map it in a log recipe: {section} {key} = 'THEIR_NAME'",
             code="E204",
         )
-    batches = list(file.batches(list(file.schema)))
+    names_before = list(file.schema)
+    batches = list(file.batches(names_before))
+    if len(file.schema) > len(names_before):
+        # JSON Lines with keys that first appear late: now they are known.
+        return _read_file(file, recipe, key, names)
     bad = [entry for batch in batches for entry in batch.bad]
     if bad:
         raise AisleError(
@@ -95,7 +99,8 @@ def _read_file(file: OpenFile, recipe: TableRecipe, key: str, names: Aliases) ->
         )
     ours = {column: name for name, column in mapping.items()}
     frames = [batch.rows for batch in batches if len(batch.rows)]
-    rows = pl.concat(frames, how="vertical_relaxed") if frames else pl.DataFrame(schema=file.schema)
+    with reading(file.path):
+        rows = pl.concat(frames, how="vertical_relaxed") if frames else pl.DataFrame(schema=file.schema)
     renamed = [ours.get(column) or safe_name(column, file.path) for column in rows.columns]
     if len(set(renamed)) != len(renamed):
         raise AisleError(
