@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aisle.cli.main import COMMANDS
-from aisle.experiment.recipe import recipe_names
+from aisle.dataset.split import SplitConfig
+from aisle.evaluate.protocol import EvaluateConfig
+from aisle.experiment.recipe import parse_recipe, recipe_names
+from aisle.experiment.registry import MODELS
 from aisle.logs.recipe import builtin_log_recipes
+from aisle.train.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -60,3 +67,28 @@ def test_every_command_and_recipe_named_on_a_page_exists(page: Path) -> None:
     known = {*recipe_names(), *builtin_log_recipes()}
     for name in re.findall(r"--recipe ([a-z][a-z0-9-]+)(?![a-z0-9./-])", text):
         assert name in known, f"{page.name}: recipe {name}"
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "[split]": SplitConfig,
+    "[train]": TrainConfig,
+    "[evaluate]": EvaluateConfig,
+    **{f"[parameters] of {name}": kind.config for name, kind in MODELS.items()},
+}
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_the_recipe_page_lists_every_key_with_its_default(title: str) -> None:
+    page = (ROOT / "docs" / "recipes.md").read_text()
+    section = page.split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
+    documented = dict(re.findall(r"^\| `(\w+)` \| (?:`(.*?)`|none) \|", section, re.MULTILINE))
+    defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(SECTIONS[title])}
+    assert list(documented) == list(defaults)
+    for key, text in documented.items():
+        value = tomllib.loads(f"value = {text}")["value"] if text else None
+        assert value == (list(defaults[key]) if isinstance(defaults[key], tuple) else defaults[key]), key
+
+
+def test_the_recipe_page_shows_a_recipe_that_works() -> None:
+    (code,) = blocks(ROOT / "docs" / "recipes.md", "toml")
+    assert parse_recipe(tomllib.loads(code), "docs/recipes.md").evaluate.k == (10, 20)
