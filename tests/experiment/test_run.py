@@ -115,6 +115,31 @@ def test_resuming_with_another_recipe_is_refused_by_name(dataset: Dataset, tmp_p
         train_run(dataset, load_recipe("ncf", [*QUICK, "train.learning_rate=0.5"]), tmp_path / "run", resume=True)
 
 
+def test_a_refused_resumption_changes_nothing_and_the_right_one_still_goes_on(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = load_recipe("ncf", QUICK)
+    with pytest.raises(PowerCutError):
+        train_run(dataset, recipe, tmp_path / "run", screen=cut_power_in_epoch(2))
+    # Epochs that were validated with NDCG@10 and with NDCG@5 cannot be compared: the kept one would depend on the cut.
+    for other in ("train.seed=7", "evaluate.k=[5]"):
+        with pytest.raises(AisleError, match="E506"):
+            train_run(dataset, load_recipe("ncf", [*QUICK, other]), tmp_path / "run", resume=True)
+    assert load_recipe(tmp_path / "run" / "recipe.toml") == recipe
+    train_run(dataset, load_recipe(tmp_path / "run" / "recipe.toml"), tmp_path / "run", resume=True)
+
+
+def test_a_finished_run_does_not_pass_for_another_one(dataset: Dataset, tmp_path: Path) -> None:
+    train_run(dataset, load_recipe("popularity", QUICK), tmp_path / "run")
+    with pytest.raises(AisleError, match="model was"):
+        train_run(dataset, load_recipe("item-knn", QUICK), tmp_path / "run", resume=True)
+    assert train_run(dataset, load_recipe("popularity", QUICK), tmp_path / "run", resume=True).name == "popularity"
+
+
+def test_a_protocol_that_cannot_be_counted_is_refused_before_training(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(AisleError, match="E701"):
+        train_run(dataset, load_recipe("ncf", ["evaluate.k=[0]"]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_saved_model_answers_as_the_trained_one_without_the_dataset(dataset: Dataset, tmp_path: Path) -> None:
     for name in ("popularity", "item-knn", "fm", "ncf"):
         trained = Recommender(load_recipe(name, QUICK)).fit(dataset)

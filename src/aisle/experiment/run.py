@@ -28,21 +28,22 @@ from aisle.environment.facts import environment
 from aisle.errors import AisleError
 from aisle.evaluate.compare import compare
 from aisle.evaluate.evaluation import Evaluation
+from aisle.evaluate.protocol import check
 from aisle.evaluate.results import load_evaluation, save_evaluation
 from aisle.experiment import plots
+from aisle.experiment.identity import identity_of
 from aisle.experiment.recipe import Recipe, load_recipe, parse_recipe, recipe_as_dict, write_recipe
 from aisle.experiment.recommender import Recommender
 from aisle.experiment.registry import MODELS
 from aisle.experiment.run_log import RunLog
 from aisle.storage.atomic import remove, write_atomic
-from aisle.train.checkpoint import Checkpoints
+from aisle.train.checkpoint import Checkpoints, check_identity
 from aisle.train.tensorboard import EpochBoard
 from aisle.train.watch import EpochRecord, Progress, Watch
 
 METRICS_NAME = "metrics.json"
 RECIPE_NAME = "recipe.toml"
-# Keys that may differ between a run and its resumption: they change how long, not what.
-_FREE_KEYS = {"train.epochs", "train.patience"}
+DATASET_NAME = "dataset.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Run:
         Raises:
             AisleError: E404 when another dataset lies there now.
         """
-        about = json.loads((self.folder / "dataset.json").read_text())
+        about = json.loads((self.folder / DATASET_NAME).read_text())
         dataset = Dataset(Path(about["path"]))
         if dataset.manifest.content_hash != about["content_hash"]:
             raise AisleError(
@@ -151,15 +152,19 @@ def train_run(
 
     Raises:
         AisleError: E406 when the folder holds a run and neither resume nor overwrite is given, E602 when it is a file;
-            E25x when the dataset cannot be split so, E5xx from training.
+            E25x when the dataset cannot be split so, E506 when the run at `folder` had another dataset or recipe, E700 or
+            E701 when the test part cannot be evaluated so, E5xx from training.
     """
     folder, screen = Path(folder), screen or Screen()
+    if resume:
+        _check_same_run(folder, dataset, recipe)
     if resume and (folder / METRICS_NAME).exists():
         if screen.say:
             screen.say(f"{folder} is finished already")
         return read_run(folder)
     _check_folder(folder, resume=resume, overwrite=overwrite)
     split = cut(dataset, recipe.split)  # a split that cannot be made leaves no folder behind, and does not empty one
+    check(split.test, recipe.evaluate)  # nor does a protocol that would fail after hours of training
     _open_folder(folder, resume=resume)
     with RunLog(folder, screen.say) as log:
         _describe(folder, dataset, recipe, resume=resume)
@@ -174,6 +179,15 @@ def train_run(
         remove(folder / "checkpoints")
         log.write("finished", **metrics["test"]["counts"])
     return read_run(folder)
+
+
+def _check_same_run(folder: Path, dataset: Dataset, recipe: Recipe) -> None:
+    """Refuse to go on with another dataset or recipe, before anything is written over what the run says about itself."""
+    if not ((folder / RECIPE_NAME).exists() and (folder / DATASET_NAME).exists()):
+        return
+    seen = identity_of(json.loads((folder / DATASET_NAME).read_text())["content_hash"], load_recipe(folder / RECIPE_NAME))
+    wanted = identity_of(dataset.manifest.content_hash, recipe)
+    check_identity(folder, seen, wanted)
 
 
 def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -201,7 +215,7 @@ def _describe(folder: Path, dataset: Dataset, recipe: Recipe, *, resume: bool) -
     """Write what the run is before it begins."""
     write_recipe(recipe, folder / RECIPE_NAME)
     about = {"path": str(dataset.folder.resolve()), "content_hash": dataset.manifest.content_hash}
-    write_atomic(folder / "dataset.json", json.dumps(about, indent=2))
+    write_atomic(folder / DATASET_NAME, json.dumps(about, indent=2))
     facts = {**environment(), **torch_facts(), "seed": recipe.train.seed, "dataset": dataset.manifest.content_hash}
     name = "environment.resume.json" if resume and (folder / "environment.json").exists() else "environment.json"
     write_atomic(folder / name, json.dumps(facts, indent=2))
@@ -226,7 +240,7 @@ def _train(work: _Work, screen: Screen, *, resume: bool) -> Recommender:
     recipe, folder = work.recipe, work.folder
     checkpoints = None
     if MODELS[recipe.model].trained:
-        checkpoints = Checkpoints(folder / "checkpoints", identity_of(work.dataset, recipe), resume=resume)
+        checkpoints = Checkpoints(folder / "checkpoints", identity_of(work.dataset.manifest.content_hash, recipe), resume=resume)
     with EpochBoard(folder / "tensorboard") as board:
 
         def on_epoch(record: EpochRecord) -> None:
@@ -240,15 +254,6 @@ def _train(work: _Work, screen: Screen, *, resume: bool) -> Recommender:
     work.log.write("trained", seconds=round(fitted.seconds, 3), device=fitted.device, best_epoch=fitted.best_epoch)
     _draw_curves(recommender, folder)
     return recommender
-
-
-def identity_of(dataset: Dataset, recipe: Recipe) -> dict[str, str]:
-    """Return what must be the same for a checkpoint to be continued: dataset and recipe, key by key."""
-    identity = {"dataset": dataset.manifest.content_hash}
-    for name, value in recipe_as_dict(recipe).items():
-        section = value if isinstance(value, dict) else {"": value}
-        identity |= {f"{name}.{key}".rstrip("."): json.dumps(cell) for key, cell in section.items()}
-    return {key: value for key, value in identity.items() if key not in _FREE_KEYS and not key.startswith("evaluate")}
 
 
 def _draw_curves(recommender: Recommender, folder: Path) -> None:

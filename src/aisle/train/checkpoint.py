@@ -99,21 +99,32 @@ class Checkpoints:
             raise AisleError(
                 f"checkpoint {path} is damaged: {error}", hint="train again without --resume", code="E505"
             ) from error
-        self._check_identity(path, header["identity"])
+        check_identity(path, header["identity"], self.identity)
         model, average = _below(_MODEL, tensors), _below(_AVERAGE, tensors)
         return Checkpoint(header["epoch"], model, _optimiser_state(tensors), average, header["facts"])
 
-    def _check_identity(self, path: Path, seen: Mapping[str, str]) -> None:
-        for key in sorted({*seen, *self.identity}):
-            if seen.get(key) != self.identity.get(key):
-                raise AisleError(
-                    f"cannot resume from {path}: {key} was {seen.get(key)} there and is {self.identity.get(key)} now",
-                    hint=f"put {key} back, or train again without --resume",
-                    code="E506",
-                )
-
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
+
+
+def check_identity(place: Path, seen: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Refuse to go on with something else than what was begun.
+
+    Args:
+        place: the checkpoint or run, for the message.
+        seen: what it was begun with, setting by setting.
+        wanted: what is asked for now.
+
+    Raises:
+        AisleError: E506 when they differ.
+    """
+    for key in sorted({*seen, *wanted}):
+        if seen.get(key) != wanted.get(key):
+            raise AisleError(
+                f"cannot resume from {place}: {key} was {seen.get(key)} there and is {wanted.get(key)} now",
+                hint=f"put {key} back, or train again without --resume",
+                code="E506",
+            )
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:
