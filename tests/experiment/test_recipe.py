@@ -61,3 +61,13 @@ def test_the_smallest_recipe_is_a_model_name() -> None:
     recipe = parse_recipe({"model": "popularity"}, "test")
     assert isinstance(recipe, Recipe)
     assert recipe.baselines == ("popularity", "item-knn")
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["baselines=item-knn", "baselines=5", "baselines=[['a']]", "model=['ncf']", "evaluate.seed=-1", "split.seed=-1",
+     "train.average_epochs=inf", "split.test_share=nan"],
+)  # fmt: skip
+def test_a_value_of_the_wrong_kind_is_refused_before_anything_is_done(override: str) -> None:
+    with pytest.raises(AisleError, match="E402"):
+        load_recipe("fm", [override])

@@ -45,3 +45,11 @@ def test_a_model_loaded_alone_says_that_it_has_no_test_cases(with_segments: Data
     Recommender(load_recipe("popularity", QUICK)).fit(with_segments).save(tmp_path / "model")
     with pytest.raises(AisleError, match="E309"):
         Recommender.load(tmp_path / "model").evaluate()
+
+
+def test_arrays_of_another_model_are_refused(with_segments: Dataset, tmp_path: Path) -> None:
+    for name in ("popularity", "ncf"):
+        Recommender(load_recipe(name, [*QUICK, "train.epochs=1"])).fit(with_segments).save(tmp_path / name)
+    (tmp_path / "popularity" / "model.safetensors").replace(tmp_path / "ncf" / "model.safetensors")
+    with pytest.raises(AisleError, match="E307"):
+        Recommender.load(tmp_path / "ncf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -109,11 +110,16 @@ def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
     """Check a recipe that is already read; see `load_recipe`."""
     _check_keys(raw, [field.name for field in dataclasses.fields(Recipe)], "", where)
     model = raw.get("model")
-    if model not in MODELS:
+    if not isinstance(model, str) or model not in MODELS:
         raise AisleError(f"{where}: model = {model!r} is not a model", hint=did_you_mean(str(model), MODELS), code="E402")
     baselines = raw.get("baselines", Recipe.baselines)
+    if not isinstance(baselines, list | tuple):
+        hint = (
+            f"write baselines = [{json.dumps(baselines)}]" if isinstance(baselines, str) else 'such as baselines = ["popularity"]'
+        )
+        raise AisleError(f"{where}: baselines = {baselines!r} does not fit: expected a list", hint=hint, code="E402")
     for name in baselines:
-        if name not in MODELS:
+        if not isinstance(name, str) or name not in MODELS:
             raise AisleError(f"{where}: baseline {name!r} is not a model", hint=did_you_mean(str(name), MODELS), code="E402")
     return Recipe(
         model=model,
@@ -130,6 +136,7 @@ def _section(config: type[_Config], raw: Mapping[str, Any], name: str, where: st
     if not isinstance(values, Mapping):
         raise AisleError(f"{where}: '{name}' is {values!r}, not a section", hint=f"write it as [{name}]", code="E402")
     _check_keys(values, [field.name for field in dataclasses.fields(config)], f"{name}.", where)  # type: ignore[arg-type]
+    _check_numbers(values, name, where)
     try:
         return TypeAdapter(config).validate_python(dict(values))
     except ValidationError as error:
@@ -139,6 +146,19 @@ def _section(config: type[_Config], raw: Mapping[str, Any], name: str, where: st
         why = "expected a list" if first["type"] == "tuple_type" else first["msg"]
         hint = f"write {key} = [{json.dumps(first['input'])}]" if first["type"] == "tuple_type" else f"mend {key} and run again"
         raise AisleError(f"{where}: {key} = {first['input']!r} does not fit: {why}", hint=hint, code="E402") from error
+
+
+def _check_numbers(values: Mapping[str, Any], name: str, where: str) -> None:
+    """Refuse numbers that no setting can be: TOML has inf and nan, and a seed is never negative."""
+    for key, value in values.items():
+        infinite = isinstance(value, float) and not math.isfinite(value)
+        if infinite or (key == "seed" and isinstance(value, int) and value < 0):
+            expected = "a finite number" if infinite else "0 or more"
+            raise AisleError(
+                f"{where}: {name}.{key} = {value} does not fit: expected {expected}",
+                hint=f"mend {name}.{key} and run again",
+                code="E402",
+            )
 
 
 def _check_keys(values: Mapping[str, Any], known: Sequence[str], prefix: str, where: str) -> None:

@@ -36,6 +36,7 @@ from aisle.train.watch import EpochRecord, Watch
 
 FORMAT_VERSION = 1
 _MODEL_NAME, _ARRAYS_NAME = "model.json", "model.safetensors"
+_HINT = "save the model again, or train it again"
 
 
 class Recommender:
@@ -218,18 +219,26 @@ class Recommender:
         """
         about, arrays = _read_saved(Path(folder))
         self = cls(parse_recipe(about["recipe"], str(folder)))
-        kind = MODELS[self.recipe.model]
+        try:
+            self._put(arrays)
+        except (KeyError, ValueError, RuntimeError, IndexError) as error:  # arrays of another model, or of other shapes
+            raise AisleError(
+                f"the arrays of {folder} do not make a {self.recipe.model}: {str(error).splitlines()[0]}", hint=_HINT, code="E307"
+            ) from error
+        if dataset is not None:
+            self._split = cut(dataset, self.recipe.split)
+            self._facts = facts_of(dataset, self._split, refit=self.recipe.train.refit)
+        return self
+
+    def _put(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what `save` wrote."""
         state = {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
-        model = kind.load(self.recipe.parameters, state)
+        model = MODELS[self.recipe.model].load(self.recipe.parameters, state)
         self.fitted = Fitted(model, (), None, "cpu", 0.0)
         self._scorer = model
         self._users, self._items = _vocabulary_of("users", arrays), _vocabulary_of("items", arrays)
         self._known = Histories(*(arrays[f"known.{name}"] for name in ("offsets", "item", "event", "time")))
         self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])
-        if dataset is not None:
-            self._split = cut(dataset, self.recipe.split)
-            self._facts = facts_of(dataset, self._split, refit=self.recipe.train.refit)
-        return self
 
     def _need_fit(self) -> Fitted:
         if self.fitted is None:
@@ -276,7 +285,6 @@ def _vocabulary_of(name: str, arrays: dict[str, NDArray[Any]]) -> Vocabulary:
 
 
 def _read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    hint = "save the model again, or train it again"
     try:
         about = json.loads((folder / _MODEL_NAME).read_text())
         version = about["format_version"]
@@ -288,4 +296,4 @@ def _read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             )
         return about, load_file(folder / _ARRAYS_NAME)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise AisleError(f"no model can be read from {folder}: {error}", hint=hint, code="E307") from error
+        raise AisleError(f"no model can be read from {folder}: {error}", hint=_HINT, code="E307") from error
