@@ -114,9 +114,9 @@ class ItemKNN:
         return score_BN
 
     def similar(self, item_B: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the cosine to the K nearest items, 0 for the others: (B, V)."""
+        """Return the cosine to the K nearest items, -inf for the others, about which it cannot say: (B, V)."""
         score_BV: NDArray[np.float32] = self.alike_VV[item_B].toarray()
-        score_BV[:, ~self.trained_V] = -np.inf
+        score_BV[score_BV == 0] = -np.inf
         score_BV[np.arange(len(item_B)), item_B] = -np.inf
         return score_BV
 
