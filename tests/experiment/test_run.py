@@ -89,6 +89,8 @@ def test_an_interrupted_run_resumes_to_the_same_bits(dataset: Dataset, tmp_path:
     assert model_hash(tmp_path / "cut") == model_hash(tmp_path / "whole")
     whole, cut = (json.loads((tmp_path / name / "epochs.json").read_text()) for name in ("whole", "cut"))
     assert [record["loss"] for record in cut] == [record["loss"] for record in whole]
+    # The time of the epochs before the cut counts too.
+    assert read_run(tmp_path / "cut").metrics["train_seconds"] >= sum(record["seconds"] for record in cut)
 
 
 def test_an_unfinished_run_is_no_run_and_says_how_to_finish_it(dataset: Dataset, tmp_path: Path) -> None:
@@ -149,3 +151,10 @@ def test_a_saved_model_answers_as_the_trained_one_without_the_dataset(dataset: D
         assert loaded.recommend(users, k=7).equals(trained.recommend(users, k=7))
         items = dataset.items.decode(range(5))
         assert loaded.similar_items(items, k=3).equals(trained.similar_items(items, k=3))
+
+
+def test_another_kind_of_popularity_has_plain_popularity_as_a_baseline(dataset: Dataset, tmp_path: Path) -> None:
+    recent = train_run(dataset, load_recipe("popularity-recent", ["evaluate.resamples=50"]), tmp_path / "recent")
+    assert set(recent.metrics["baselines"]) == {"popularity", "item-knn"}
+    plain = train_run(dataset, load_recipe("popularity", QUICK), tmp_path / "plain")
+    assert plain.metrics["baselines"] == {}

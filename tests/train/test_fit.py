@@ -57,7 +57,7 @@ def test_a_run_cut_in_either_phase_resumes_to_the_same_bits(
 
 def test_it_says_where_it_trained_and_what_it_left_out() -> None:
     result = run(config=replace(CONFIG, epochs=1))
-    assert result.device.startswith("cpu (1 threads")
+    assert result.device.startswith("cpu (1 thread")
     assert result.left_out == PairSampler(small_part(), 8, 1, seed=1, device=torch.device("cpu")).left_out == 0
     assert result.seconds > 0
 

@@ -33,13 +33,14 @@ def print_run(run: Run) -> None:
     test = run.metrics["test"]
     names = [*test["metrics"], *test["aggregates"]]
     columns = {run.name: metric_cells(test, names)}
-    columns |= {name: metric_cells(baseline["test"], names) for name, baseline in run.metrics["baselines"].items()}
+    called = {name: f"plain {name}" if name == run.name else name for name in run.metrics["baselines"]}
+    columns |= {called[name]: metric_cells(baseline["test"], names) for name, baseline in run.metrics["baselines"].items()}
     rows = [(name, *(cells[place] for cells in columns.values())) for place, name in enumerate(names)]
     seconds = [run.metrics["train_seconds"], *(baseline["train_seconds"] for baseline in run.metrics["baselines"].values())]
     rows.append(("training, s", *(f"{value:.1f}" for value in seconds)))
     print_table(f"{run.folder}: {protocol_line(test)}", ("metric", *columns), rows)
     for name, baseline in run.metrics["baselines"].items():
-        print_differences(f"{run.name} minus {name}", baseline["difference"]["rows"], name, run.name)
+        print_differences(f"{run.name} minus {called[name]}", baseline["difference"]["rows"], called[name], run.name)
     print_slices(test)
 
 

@@ -87,7 +87,8 @@ def _board_table(board: Mapping[str, Any]) -> str:
 
 def _differences(run: Run) -> str:
     rows = []
-    for name, baseline in run.metrics["baselines"].items():
+    for model, baseline in run.metrics["baselines"].items():
+        name = f"plain {model}" if model == run.name else model
         for row in baseline["difference"]["rows"]:
             if row["metric"].startswith(("HR@", "NDCG@")):
                 verdict = row["verdict"].replace("a is", f"{name} is").replace("b is", f"{run.name} is")

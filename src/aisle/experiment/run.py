@@ -19,8 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from aisle.dataset.cases import Split
 from aisle.dataset.reader import Dataset
 from aisle.dataset.split import split as cut
@@ -36,6 +34,7 @@ from aisle.experiment.recipe import Recipe, load_recipe, parse_recipe, recipe_as
 from aisle.experiment.recommender import Recommender
 from aisle.experiment.registry import MODELS
 from aisle.experiment.run_log import RunLog
+from aisle.experiment.torch_facts import torch_facts
 from aisle.storage.atomic import remove, write_atomic
 from aisle.train.checkpoint import Checkpoints, check_identity
 from aisle.train.tensorboard import EpochBoard
@@ -216,24 +215,9 @@ def _describe(folder: Path, dataset: Dataset, recipe: Recipe, *, resume: bool) -
     write_recipe(recipe, folder / RECIPE_NAME)
     about = {"path": str(dataset.folder.resolve()), "content_hash": dataset.manifest.content_hash}
     write_atomic(folder / DATASET_NAME, json.dumps(about, indent=2))
-    facts = {**environment(), **torch_facts(), "seed": recipe.train.seed, "dataset": dataset.manifest.content_hash}
+    facts = {**environment(), **torch_facts(recipe.train.threads), "seed": recipe.train.seed, "dataset": about["content_hash"]}
     name = "environment.resume.json" if resume and (folder / "environment.json").exists() else "environment.json"
     write_atomic(folder / name, json.dumps(facts, indent=2))
-
-
-def torch_facts() -> dict[str, object]:
-    """Return what the bits of a result depend on besides the packages: builds, libraries, threads, CPU capability."""
-    return {
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
-        "cudnn": _cudnn_version(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _cudnn_version() -> int | None:
-    return torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None  # type: ignore[no-untyped-call]
 
 
 def _train(work: _Work, screen: Screen, *, resume: bool) -> Recommender:
@@ -274,7 +258,7 @@ def _measure(recommender: Recommender, work: _Work) -> dict[str, Any]:
     evaluation = recommender.evaluate()
     save_evaluation(evaluation, work.folder / "test")
     work.log.write("test", **{name: round(value, 6) for name, value in evaluation.means.items()})
-    names = [name for name in work.recipe.baselines if name != work.recipe.model]
+    baselines = {name: _plain(name, work.recipe) for name in work.recipe.baselines}
     return {
         "model": work.recipe.model,
         "dataset": work.dataset.manifest.content_hash,
@@ -284,12 +268,21 @@ def _measure(recommender: Recommender, work: _Work) -> dict[str, Any]:
         "epochs": len([record for record in fitted.records if record.phase == "choose"]),
         "best_epoch": fitted.best_epoch,
         "test": evaluation.to_json(),
-        "baselines": {name: _measure_baseline(name, evaluation, work) for name in names},
+        "baselines": {
+            name: _measure_baseline(plain, evaluation, work)
+            for name, plain in baselines.items()
+            if plain != work.recipe  # recent popularity has plain popularity as a baseline, plain popularity has not
+        },
     }
 
 
-def _measure_baseline(name: str, evaluation: Evaluation, work: _Work) -> dict[str, Any]:
-    plain = parse_recipe({**recipe_as_dict(work.recipe), "model": name, "parameters": {}}, "baseline")
+def _plain(name: str, recipe: Recipe) -> Recipe:
+    """Return the same recipe for a baseline with its default parameters."""
+    return parse_recipe({**recipe_as_dict(recipe), "model": name, "parameters": {}}, "baseline")
+
+
+def _measure_baseline(plain: Recipe, evaluation: Evaluation, work: _Work) -> dict[str, Any]:
+    name = plain.model
     baseline = Recommender(plain).fit(work.dataset, work.split)
     measured = baseline.evaluate()
     save_evaluation(measured, work.folder / "baselines" / name)

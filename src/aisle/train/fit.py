@@ -32,7 +32,7 @@ class Trained(Generic[ModelT]):
         best_value: the validation metric of that epoch, None where there was none.
         left_out: training events of users who have every item, see `train.sampler.PairSampler`.
         device: in words.
-        seconds: of this call; a resumed run's earlier part is in `records`.
+        seconds: of this call, and of the epochs that were done before a resume.
     """
 
     model: ModelT
@@ -86,12 +86,12 @@ def train_model(
 
     with _threads(config.threads):
         model, sampler, chosen = run_phase("choose", train, config, watch)
-        records = chosen.records
+        records, earlier_s = chosen.records, chosen.earlier_s
         if two_phases and refit is not None:
             again = replace(config, epochs=chosen.best_epoch)
             model, sampler, second = run_phase("refit", refit, again, replace(watch, validate=None))
-            records = [*records, *second.records]
-        seconds = time.perf_counter() - start_s
+            records, earlier_s = [*records, *second.records], earlier_s + second.earlier_s
+        seconds = time.perf_counter() - start_s + earlier_s
         words = describe_device(device)
     return Trained(model, records, chosen.best_epoch, chosen.best_value, sampler.left_out, words, seconds)
 

@@ -42,11 +42,15 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a phase ended. The module holds the weights of `best_epoch`, or of the last epoch where nothing validated."""
+    """How a phase ended. The module holds the weights of `best_epoch`, or of the last epoch where nothing validated.
+
+    `earlier_s` is the time of the epochs that were done before a resume.
+    """
 
     records: list[EpochRecord]
     best_epoch: int
     best_value: float | None
+    earlier_s: float
 
 
 def fit(
@@ -83,7 +87,8 @@ def fit(
         loop.average.keep()
     module.eval()
     value = loop.stopping.best_value if loop.watch.validate is not None else None
-    return FitResult(loop.records, loop.stopping.best_epoch, value)
+    earlier_s = sum(record.seconds for record in loop.records[: loop.started_epoch])
+    return FitResult(loop.records, loop.stopping.best_epoch, value, earlier_s)
 
 
 @dataclass
