@@ -103,7 +103,7 @@ def _with_options(
 def _print(manifest: Manifest, out: Path) -> None:
     click.echo("columns: " + ", ".join(f"{ours} <- {theirs}" for ours, theirs in manifest.mapping.items()))
     if manifest.unused_columns:
-        click.echo("unused columns: " + ", ".join(manifest.unused_columns))
+        click.echo("unused columns: " + ", ".join(name or "(no name)" for name in manifest.unused_columns))
     for table, features in (("items", manifest.item_features), ("users", manifest.user_features)):
         if features:
             click.echo(f"{table} table: " + ", ".join(f"{name} ({kind})" for name, kind in features.items()))

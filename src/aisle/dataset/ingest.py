@@ -183,20 +183,21 @@ def _check(state: Ingested, log: Log, rejects: _RejectFile, max_rejects: float) 
     if not state.read:
         raise AisleError(f"{where} holds no rows, only a header or nothing", hint="export the log again", code="E103")
     rejected = sum(state.rejects.values())
+    latin = 'if the text is Latin-1, say encoding = "latin-1" in a log recipe; ' if "broken UTF-8" in state.rejects else ""
     reasons = "; ".join(f"{reason} {count:,}" for reason, count in state.rejects.most_common())
     if rejected > max_rejects * state.read:
         shown = "".join(f"\n  {source} line {line}: {reason}: {raw[:160]}" for reason, source, line, raw in rejects.sample)
         raise AisleError(
             f"{rejected:,} of {state.read:,} rows of {where} are rejected ({rejected / state.read:.1%}), over the limit of "
             f"{max_rejects:.1%}: {reasons}{shown}",
-            hint="mend the log or the mapping, filter such rows in a log recipe, or raise --max-rejects",
+            hint=latin + "mend the log or the mapping, filter such rows in a log recipe, or raise --max-rejects",
             code="E109",
         )
     if not state.spill.rows:
         filtered = "; ".join(f"{reason} {count:,}" for reason, count in state.filters.most_common())
         raise AisleError(
             f"no row of {where} is left: of {state.read:,} rows {filtered or 'none'} filtered, {reasons or 'none'} rejected",
-            hint="mend what the rows are rejected for" if rejected else "check the filters of the log recipe",
+            hint=latin + ("mend what the rows are rejected for" if rejected else "check the filters of the log recipe"),
             code="E110",
         )
     rejects.finish()
