@@ -136,9 +136,11 @@ def test_a_finished_run_does_not_pass_for_another_one(dataset: Dataset, tmp_path
     assert train_run(dataset, load_recipe("popularity", QUICK), tmp_path / "run", resume=True).name == "popularity"
 
 
-def test_a_protocol_that_cannot_be_counted_is_refused_before_training(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_protocol_or_a_device_that_cannot_be_had_is_refused_before_training(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(AisleError, match="E701"):
         train_run(dataset, load_recipe("ncf", ["evaluate.k=[0]"]), tmp_path / "run")
+    with pytest.raises(AisleError, match="E503"):
+        train_run(dataset, load_recipe("ncf", ["train.device=cpu", "train.precision=float16"]), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -73,6 +73,8 @@ def command(
         click.echo(f"{len(table):,} {what.replace('_', ' ')} for {whom} in {out}")
     elif items:
         _say_similar(table, dataset)
+        for item in sorted(set(items) - {str(asked) for asked in table["item_id"]}):
+            click.echo(f"the model knows nothing like {item}")
     else:
         for user in asked:
             _say_list(user, table.filter(pl.col("user_id") == user), model, dataset)

@@ -37,6 +37,7 @@ from aisle.experiment.run_log import RunLog
 from aisle.experiment.torch_facts import torch_facts
 from aisle.storage.atomic import remove, write_atomic
 from aisle.train.checkpoint import Checkpoints, check_identity
+from aisle.train.device import check_precision, pick_device
 from aisle.train.tensorboard import EpochBoard
 from aisle.train.watch import EpochRecord, Progress, Watch
 
@@ -164,6 +165,8 @@ def train_run(
     _check_folder(folder, resume=resume, overwrite=overwrite)
     split = cut(dataset, recipe.split)  # a split that cannot be made leaves no folder behind, and does not empty one
     check(split.test, recipe.evaluate)  # nor does a protocol that would fail after hours of training
+    if MODELS[recipe.model].trained:
+        check_precision(recipe.train.precision, pick_device(recipe.train.device))
     _open_folder(folder, resume=resume)
     with RunLog(folder, screen.say) as log:
         _describe(folder, dataset, recipe, resume=resume)
