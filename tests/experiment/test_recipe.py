@@ -71,3 +71,10 @@ def test_the_smallest_recipe_is_a_model_name() -> None:
 def test_a_value_of_the_wrong_kind_is_refused_before_anything_is_done(override: str) -> None:
     with pytest.raises(AisleError, match="E402"):
         load_recipe("fm", [override])
+
+
+def test_repeats_cannot_be_asked_for_and_hidden_at_once() -> None:
+    with pytest.raises(AisleError, match="E402") as caught:
+        load_recipe("item-knn", ["split.repeats=true"])
+    assert "filter_seen" in caught.value.hint
+    assert load_recipe("item-knn", ["split.repeats=true", "evaluate.filter_seen=false"]).split.repeats

@@ -121,7 +121,7 @@ def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
     for name in baselines:
         if not isinstance(name, str) or name not in MODELS:
             raise AisleError(f"{where}: baseline {name!r} is not a model", hint=did_you_mean(str(name), MODELS), code="E402")
-    return Recipe(
+    recipe = Recipe(
         model=model,
         parameters=_section(MODELS[model].config, raw, "parameters", where),
         split=_section(SplitConfig, raw, "split", where),
@@ -129,6 +129,14 @@ def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
         evaluate=_section(EvaluateConfig, raw, "evaluate", where),
         baselines=tuple(baselines),
     )
+    if recipe.split.repeats and recipe.evaluate.filter_seen:
+        raise AisleError(
+            f"{where}: split.repeats = true asks for items that the shopper already had, and evaluate.filter_seen = true never "
+            "recommends them: they would all count as missed",
+            hint="set evaluate.filter_seen = false too",
+            code="E402",
+        )
+    return recipe
 
 
 def _section(config: type[_Config], raw: Mapping[str, Any], name: str, where: str) -> _Config:

@@ -247,7 +247,10 @@ class Recommender:
 
 
 def facts_of(dataset: Dataset, split: Split, *, refit: bool) -> Facts:
-    """Return what evaluation needs to know about the training part: popularity, counts, categories, prices, segments."""
+    """Return what evaluation needs to know about the training part: popularity, counts, categories, prices, segments.
+
+    With `refit` popularity and counts include the validation events, as the final model does: they lie before the test.
+    """
     features = dataset.manifest.item_features
     category = dataset.item_feature("category") if features.get("category") == "category" else None
     price = dataset.item_feature("price") if features.get("price") == "number" else None
