@@ -39,9 +39,9 @@ def test_tfidf_lets_long_histories_count_less() -> None:
 def test_a_score_is_the_sum_of_similarities_to_the_distinct_known_items() -> None:
     model = ItemKNN.fit(PLAIN, TRAIN, 4)
     score = model.score(np.array([-1, -1]), histories([[1, 2, 2, 1], [3]]))
-    # Item 0: cosine to 1 plus cosine to 2, however often they were bought. Item 1 and 2 share no shopper.
-    assert score[0, :3] == pytest.approx([2 / np.sqrt(6) + 1 / np.sqrt(3), 0, 0])
-    assert score[1, :3].tolist() == [0, 0, 0]
+    # Item 0: cosine to 1 plus cosine to 2, however often they were bought. Item 1 and 2 share no shopper: nothing to say.
+    assert score[0, :3] == pytest.approx([2 / np.sqrt(6) + 1 / np.sqrt(3), -np.inf, -np.inf])
+    assert score[1, :3].tolist() == [-np.inf] * 3
 
 
 def test_neighbours_are_kept_for_each_recommended_item() -> None:
@@ -49,7 +49,7 @@ def test_neighbours_are_kept_for_each_recommended_item() -> None:
     score = model.score(np.array([0]), histories([[0]]))[0]
     # Item 0's nearest is item 1; items 1 and 2 both keep item 0, their only neighbour.
     assert score[1:3] == pytest.approx([2 / np.sqrt(6), 1 / np.sqrt(3)])
-    assert model.score(np.array([0]), histories([[2]]))[0, 0] == 0
+    assert model.score(np.array([0]), histories([[2]]))[0, 0] == -np.inf
 
 
 def test_every_pair_of_items_agrees_with_the_plain_formula() -> None:

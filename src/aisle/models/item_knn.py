@@ -99,9 +99,12 @@ class ItemKNN:
         return hits > 0
 
     def score(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.float32]:
-        """Return the summed similarity to the known items: (B, V)."""
+        """Return the summed similarity to the known items: (B, V), -inf for items that are nobody's neighbour among them.
+
+        A 0 would say that this model has seen and ordered them; it has not, and popularity fills such lists better.
+        """
         score_BV: NDArray[np.float32] = (_who_knows(known, len(self.trained_V)) @ self._from_known_VV).toarray()
-        score_BV[:, ~self.trained_V] = -np.inf
+        score_BV[score_BV == 0] = -np.inf
         return score_BV
 
     def score_items(self, user_B: NDArray[np.int64], known: Histories, item_BN: NDArray[np.int64]) -> NDArray[np.float32]:
