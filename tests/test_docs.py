@@ -26,20 +26,32 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_the_dataset_page_reads_a_dataset_with_numpy_alone(
-    dataset_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def beside_data(dataset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder where the documents' `data/shop` and `data/shop-dataset` are the small simulated shop."""
+    (tmp_path / "data").mkdir()
+    for name in ("shop", "shop-dataset"):
+        (tmp_path / "data" / name).symlink_to(dataset_folder)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_dataset_page_reads_a_dataset_with_numpy_alone(beside_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = blocks(ROOT / "docs" / "dataset.md", "python")
-    (dataset_folder.parent / "data").mkdir(exist_ok=True)
-    link = dataset_folder.parent / "data" / "shop-dataset"
-    if not link.exists():
-        link.symlink_to(dataset_folder)
-    monkeypatch.chdir(dataset_folder.parent)
     exec(code, {})  # noqa: S102
     history, first_item, content_hash = capsys.readouterr().out.rsplit("\n", 3)[:3]
     assert history.startswith("[")
     assert first_item.startswith("i0")
     assert len(content_hash) == 64
+
+
+def test_the_readme_trains_asks_and_saves_from_python(beside_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks(ROOT / "README.md", "python")
+    quick = code.replace('load_recipe("ncf")', 'load_recipe("ncf", ["train.epochs=1", "evaluate.resamples=20"])')
+    assert quick != code
+    exec(quick, {})  # noqa: S102
+    assert "similar_item_id" in capsys.readouterr().out
+    assert (beside_data / "models" / "ncf" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
