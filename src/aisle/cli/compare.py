@@ -29,4 +29,5 @@ def command(run_a: Path, run_b: Path, as_json: bool) -> None:
         print_json({"a": str(run_a), "b": str(run_b), **result})
     else:
         title = f"{run_b} ({b.name}) minus {run_a} ({a.name}), {result['cases']:,} cases"
-        print_differences(title, result["rows"], run_a.name, run_b.name)
+        names = (run_a.name, run_b.name) if run_a.name != run_b.name else (str(run_a), str(run_b))
+        print_differences(title, result["rows"], *names)
