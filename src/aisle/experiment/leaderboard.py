@@ -9,7 +9,7 @@ from typing import Any
 from aisle.dataset.split import split
 from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation, evaluate
-from aisle.experiment.recommender import facts_of
+from aisle.experiment.facts import facts_of
 from aisle.experiment.run import Run
 from aisle.simulate.truth import TrueShop
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -11,32 +10,24 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from aisle import __version__
 from aisle.dataset.cases import Cases, Split
-from aisle.dataset.reader import Dataset, Feature
+from aisle.dataset.reader import Dataset
 from aisle.dataset.split import split as cut
 from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation, evaluate
 from aisle.evaluate.facts import Facts
 from aisle.evaluate.protocol import EvaluateConfig
+from aisle.experiment.facts import facts_of
 from aisle.experiment.recipe import Recipe, parse_recipe, recipe_as_dict
 from aisle.experiment.registry import MODELS, Fitted, Job
+from aisle.experiment.saved_model import HINT, read_saved, vocabulary_arrays, vocabulary_of, write_saved
 from aisle.features.histories import Histories
-from aisle.features.vocabulary import Vocabulary
 from aisle.recommend.recommender import Recommendations, recommend, similar_items
 from aisle.recommend.scorer import Scorer
 from aisle.schema.events import Event
-from aisle.storage.atomic import atomic_folder
-from aisle.storage.strings import Strings
 from aisle.train.checkpoint import Checkpoints
 from aisle.train.watch import EpochRecord, Watch
-
-FORMAT_VERSION = 1
-_MODEL_NAME, _ARRAYS_NAME = "model.json", "model.safetensors"
-_HINT = "save the model again, or train it again"
 
 
 class Recommender:
@@ -196,14 +187,11 @@ class Recommender:
     def save(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write the model: one JSON file, one safetensors file. Loading needs neither the dataset nor pickle."""
         arrays = {f"model.{name}": array for name, array in self._need_fit().model.state().items()}
-        arrays |= _vocabulary_arrays("users", self._users) | _vocabulary_arrays("items", self._items)
+        arrays |= vocabulary_arrays("users", self._users) | vocabulary_arrays("items", self._items)
         arrays |= {f"known.{name}": getattr(self._known, name) for name in ("offsets", "item", "event", "time")}
         arrays |= {"facts.fallback": self._facts.fallback, "facts.item_events": self._facts.item_events}
         arrays |= {"facts.user_events": self._facts.user_events}
-        about = {"format_version": FORMAT_VERSION, "aisle_version": __version__, "recipe": recipe_as_dict(self.recipe)}
-        with atomic_folder(folder, overwrite=overwrite, marker=_MODEL_NAME) as partial:
-            (partial / _MODEL_NAME).write_text(json.dumps(about, indent=2))
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial / _ARRAYS_NAME)
+        write_saved(folder, recipe_as_dict(self.recipe), arrays, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: Path, dataset: Dataset | None = None) -> Recommender:
@@ -217,13 +205,13 @@ class Recommender:
         Raises:
             AisleError: E307 when there is none, or it is newer or damaged.
         """
-        about, arrays = _read_saved(Path(folder))
+        about, arrays = read_saved(Path(folder))
         self = cls(parse_recipe(about["recipe"], str(folder)))
         try:
             self._put(arrays)
         except (KeyError, ValueError, RuntimeError, IndexError) as error:  # arrays of another model, or of other shapes
             raise AisleError(
-                f"the arrays of {folder} do not make a {self.recipe.model}: {str(error).splitlines()[0]}", hint=_HINT, code="E307"
+                f"the arrays of {folder} do not make a {self.recipe.model}: {str(error).splitlines()[0]}", hint=HINT, code="E307"
             ) from error
         if dataset is not None:
             self._split = cut(dataset, self.recipe.split)
@@ -236,7 +224,7 @@ class Recommender:
         model = MODELS[self.recipe.model].load(self.recipe.parameters, state)
         self.fitted = Fitted(model, (), None, "cpu", 0.0)
         self._scorer = model
-        self._users, self._items = _vocabulary_of("users", arrays), _vocabulary_of("items", arrays)
+        self._users, self._items = vocabulary_of("users", arrays), vocabulary_of("items", arrays)
         self._known = Histories(*(arrays[f"known.{name}"] for name in ("offsets", "item", "event", "time")))
         self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])
 
@@ -244,59 +232,3 @@ class Recommender:
         if self.fitted is None:
             raise AisleError("this model is not fitted", hint="call fit(dataset) first", code="E308")
         return self.fitted
-
-
-def facts_of(dataset: Dataset, split: Split, *, refit: bool) -> Facts:
-    """Return what evaluation needs to know about the training part: popularity, counts, categories, prices, segments.
-
-    With `refit` popularity and counts include the validation events, as the final model does: they lie before the test.
-    """
-    features = dataset.manifest.item_features
-    category = dataset.item_feature("category") if features.get("category") == "category" else None
-    price = dataset.item_feature("price") if features.get("price") == "number" else None
-    segments = {}
-    if dataset.manifest.user_features.get("segment") == "category":
-        segments["segment"] = _labels(dataset.user_feature("segment"))
-    return Facts.of(
-        split.refit if refit else split.train,
-        dataset.n_items,
-        category=None if category is None else category.values,
-        price=None if price is None else price.values,
-        segments=segments,
-    )
-
-
-def _labels(feature: Feature) -> NDArray[np.str_]:
-    """Return a category column as text, "" where it is missing: (U,)."""
-    assert feature.vocabulary is not None
-    assert feature.values is not None
-    names = np.array([*(str(name) for name in feature.vocabulary.decode(range(len(feature.vocabulary)))), ""])
-    labels: NDArray[np.str_] = names[feature.values]  # -1, missing, takes the last name
-    return labels
-
-
-def _vocabulary_arrays(name: str, vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:
-    if isinstance(vocabulary.ids, Strings):
-        return {f"{name}.offsets": vocabulary.ids.offsets, f"{name}.data": vocabulary.ids.data}
-    return {f"{name}.id": vocabulary.ids}
-
-
-def _vocabulary_of(name: str, arrays: dict[str, NDArray[Any]]) -> Vocabulary:
-    if f"{name}.id" in arrays:
-        return Vocabulary(arrays[f"{name}.id"])
-    return Vocabulary(Strings(arrays[f"{name}.offsets"], arrays[f"{name}.data"]))
-
-
-def _read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    try:
-        about = json.loads((folder / _MODEL_NAME).read_text())
-        version = about["format_version"]
-        if version != FORMAT_VERSION:
-            raise AisleError(
-                f"model {folder} has format {version}; this aisle reads format {FORMAT_VERSION}",
-                hint="upgrade aisle",
-                code="E307",
-            )
-        return about, load_file(folder / _ARRAYS_NAME)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise AisleError(f"no model can be read from {folder}: {error}", hint=_HINT, code="E307") from error

@@ -1,0 +1,39 @@
+"""What evaluation may know about items and users, taken from a dataset and the training part of a split."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.dataset.cases import Split
+from aisle.dataset.reader import Dataset, Feature
+from aisle.evaluate.facts import Facts
+
+
+def facts_of(dataset: Dataset, split: Split, *, refit: bool) -> Facts:
+    """Return what evaluation needs to know about the training part: popularity, counts, categories, prices, segments.
+
+    With `refit` popularity and counts include the validation events, as the final model does: they lie before the test.
+    """
+    features = dataset.manifest.item_features
+    category = dataset.item_feature("category") if features.get("category") == "category" else None
+    price = dataset.item_feature("price") if features.get("price") == "number" else None
+    segments = {}
+    if dataset.manifest.user_features.get("segment") == "category":
+        segments["segment"] = _labels(dataset.user_feature("segment"))
+    return Facts.of(
+        split.refit if refit else split.train,
+        dataset.n_items,
+        category=None if category is None else category.values,
+        price=None if price is None else price.values,
+        segments=segments,
+    )
+
+
+def _labels(feature: Feature) -> NDArray[np.str_]:
+    """Return a category column as text, "" where it is missing: (U,)."""
+    assert feature.vocabulary is not None
+    assert feature.values is not None
+    names = np.array([*(str(name) for name in feature.vocabulary.decode(range(len(feature.vocabulary)))), ""])
+    labels: NDArray[np.str_] = names[feature.values]  # -1, missing, takes the last name
+    return labels
