@@ -43,6 +43,7 @@ types: $(STAMP)
 check: lint types test test-slow  ## everything that must hold before a commit lands
 
 bench: $(STAMP)  ## measure again what benchmarks/ claims (quiet machine, public logs, about half an hour)
+	$(BIN)/python benchmarks/simulate/measure.py --events 100000000 --users 4000000 --items 200000 --repeats 1 --json benchmarks/simulate/results.json
 	$(BIN)/python -m benchmarks.prepare.run --events 10e6 --repeats 5
 	$(BIN)/python -m benchmarks.prepare.run --events 100e6 --repeats 1 --without-ceiling
 	$(BIN)/python -m benchmarks.evaluate.run --repeats 5

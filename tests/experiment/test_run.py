@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,32 @@ def test_another_kind_of_popularity_has_plain_popularity_as_a_baseline(dataset: 
     assert set(recent.metrics["baselines"]) == {"popularity", "item-knn"}
     plain = train_run(dataset, load_recipe("popularity", QUICK), tmp_path / "plain")
     assert plain.metrics["baselines"] == {}
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_is_no_run_is_never_emptied_nor_written_into(dataset: Dataset, tmp_path: Path, resume: bool) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    recipe = load_recipe("popularity", ["evaluate.resamples=50", "baselines=[]"])
+    with pytest.raises(AisleError) as caught:
+        train_run(dataset, recipe, tmp_path, overwrite=not resume, resume=resume)
+    assert caught.value.code == "E604"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_overwriting_a_run_leaves_what_others_put_into_its_folder(dataset_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(dataset_folder, tmp_path / "data")
+    recipe = load_recipe("popularity", ["evaluate.resamples=50", "baselines=[]"])
+    train_run(Dataset(tmp_path / "data"), recipe, tmp_path / "run")
+    shutil.move(tmp_path / "data", tmp_path / "run" / "data")
+    (tmp_path / "run" / "notes.txt").write_text("why we did this")
+    (tmp_path / "run" / "epochs.json").write_text("of an earlier run")
+    train_run(Dataset(tmp_path / "run" / "data"), recipe, tmp_path / "run", overwrite=True)
+    assert (tmp_path / "run" / "notes.txt").read_text() == "why we did this"
+    assert (tmp_path / "run" / "data" / "manifest.json").exists()
+    assert not (tmp_path / "run" / "epochs.json").exists()
+
+
+def test_a_run_that_was_killed_before_its_first_file_was_whole_can_be_resumed(dataset: Dataset, tmp_path: Path) -> None:
+    for name in ("log.txt", "log.jsonl", ".recipe.toml.partial"):
+        (tmp_path / name).write_text("")
+    train_run(dataset, load_recipe("popularity", ["evaluate.resamples=50", "baselines=[]"]), tmp_path, resume=True)

@@ -12,7 +12,8 @@ from aisle.cli.output import JSON_OPTION, OVERWRITE_OPTION, print_json
 from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError
 from aisle.experiment.recipe import load_recipe, recipe_names
-from aisle.experiment.run import RECIPE_NAME, Screen, train_run
+from aisle.experiment.run import Screen, train_run
+from aisle.experiment.run_folder import RECIPE_NAME
 from aisle.train.watch import Progress
 
 

@@ -1,15 +1,4 @@
-"""A run: one recipe on one dataset, in one folder that says everything about it and can be resumed.
-
-recipe.toml        every key, defaults included
-environment.json   machine, packages, git commit, and what the bits of the weights depend on
-dataset.json       path and content hash
-log.txt, log.jsonl what happened
-epochs.json        one record an epoch; curves.png the same as a picture; tensorboard/ the same for TensorBoard
-checkpoints/       the last and the best epoch, removed when the run is finished
-model/             see `experiment.recommender`
-test/              per-case results of the model; baselines/<name>/ of each baseline
-metrics.json       test metrics with intervals, baselines, paired differences; its presence means: finished
-"""
+"""A run: one recipe on one dataset, in one folder that says everything about it (`run_folder`) and can be resumed."""
 
 from __future__ import annotations
 
@@ -33,6 +22,7 @@ from aisle.experiment.identity import identity_of
 from aisle.experiment.recipe import Recipe, load_recipe, parse_recipe, recipe_as_dict, write_recipe
 from aisle.experiment.recommender import Recommender
 from aisle.experiment.registry import MODELS
+from aisle.experiment.run_folder import DATASET_NAME, METRICS_NAME, RECIPE_NAME, check_folder, open_folder
 from aisle.experiment.run_log import RunLog
 from aisle.experiment.torch_facts import torch_facts
 from aisle.storage.atomic import remove, write_atomic
@@ -40,10 +30,6 @@ from aisle.train.checkpoint import Checkpoints, check_identity
 from aisle.train.device import check_precision, pick_device
 from aisle.train.tensorboard import EpochBoard
 from aisle.train.watch import EpochRecord, Progress, Watch
-
-METRICS_NAME = "metrics.json"
-RECIPE_NAME = "recipe.toml"
-DATASET_NAME = "dataset.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,13 +133,13 @@ def train_run(
         recipe: what to do with it.
         folder: the run folder.
         resume: go on from the last checkpoint; the result is bit-identical to a run that was never interrupted.
-        overwrite: throw away what is in `folder`.
+        overwrite: replace the run in `folder`; files that are not the run's stay.
         screen: where to speak; silent by default.
 
     Raises:
-        AisleError: E406 when the folder holds a run and neither resume nor overwrite is given, E602 when it is a file;
-            E25x when the dataset cannot be split so, E506 when the run at `folder` had another dataset or recipe, E700 or
-            E701 when the test part cannot be evaluated so, E5xx from training.
+        AisleError: E406, E602, E604 when the folder cannot be had (see `run_folder`), E25x when the dataset cannot be split
+            so, E506 when the run at `folder` had another dataset or recipe, E700 or E701 when the test part cannot be
+            evaluated so, E5xx from training.
     """
     folder, screen = Path(folder), screen or Screen()
     if resume:
@@ -162,12 +148,12 @@ def train_run(
         if screen.say:
             screen.say(f"{folder} is finished already")
         return read_run(folder)
-    _check_folder(folder, resume=resume, overwrite=overwrite)
+    check_folder(folder, resume=resume, overwrite=overwrite)
     split = cut(dataset, recipe.split)  # a split that cannot be made leaves no folder behind, and does not empty one
     check(split.test, recipe.evaluate)  # nor does a protocol that would fail after hours of training
     if MODELS[recipe.model].trained:
         check_precision(recipe.train.precision, pick_device(recipe.train.device))
-    _open_folder(folder, resume=resume)
+    open_folder(folder, resume=resume)
     with RunLog(folder, screen.say) as log:
         _describe(folder, dataset, recipe, resume=resume)
         log.write("resume" if resume else "start", model=recipe.model, dataset=dataset.manifest.content_hash[:16])
@@ -190,27 +176,6 @@ def _check_same_run(folder: Path, dataset: Dataset, recipe: Recipe) -> None:
     seen = identity_of(json.loads((folder / DATASET_NAME).read_text())["content_hash"], load_recipe(folder / RECIPE_NAME))
     wanted = identity_of(dataset.manifest.content_hash, recipe)
     check_identity(folder, seen, wanted)
-
-
-def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise AisleError(f"{folder} exists already, and is no folder", hint="choose another --out", code="E602")
-    if _holds_something(folder) and not resume and not overwrite:
-        raise AisleError(
-            f"{folder} holds a run already",
-            hint="go on with --resume, replace it with --overwrite, or choose another --out",
-            code="E406",
-        )
-
-
-def _open_folder(folder: Path, *, resume: bool) -> None:
-    if _holds_something(folder) and not resume:
-        remove(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-
-
-def _holds_something(folder: Path) -> bool:
-    return folder.exists() and any(folder.iterdir())
 
 
 def _describe(folder: Path, dataset: Dataset, recipe: Recipe, *, resume: bool) -> None:
