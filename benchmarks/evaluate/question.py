@@ -18,7 +18,7 @@ from aisle.features.histories import Histories
 from aisle.models.ncf import NCF, NCFConfig
 from aisle.schema.events import Event
 from aisle.train.config import TrainConfig
-from aisle.train.fit import train_model
+from aisle.train.fit import pair_batches, train_model
 
 NAME = "sasrec-ml-1m"
 # RecBole's default NeuMF.
@@ -65,7 +65,9 @@ def trained_weights(known: Histories, n_items: int, path: Path) -> dict[str, NDA
     """Return the arrays of a NeuMF trained on the known part for a few epochs."""
     if not path.exists():
         print(f"training the network that both sides evaluate, {TRAINING.epochs} epochs", flush=True)
-        done = train_model(lambda train: NCF.untrained(NETWORK, train, n_items, seed=TRAINING.seed), known, None, TRAINING)
+        done = train_model(
+            lambda train: NCF.untrained(NETWORK, train, n_items, seed=TRAINING.seed), known, None, TRAINING, batches=pair_batches
+        )
         arrays: dict[str, Any] = done.model.state()
         np.savez(path, **arrays)
     with np.load(path) as file:

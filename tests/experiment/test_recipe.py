@@ -19,7 +19,7 @@ def test_every_recipe_of_aisle_loads_and_survives_writing_and_reading(name: str,
 
 def test_set_changes_a_key_and_the_last_one_wins() -> None:
     recipe = load_recipe("ncf", ["train.epochs=3", "train.epochs=4", "parameters.head=gmf", "split.kind=leave-one-out"])
-    assert (recipe.train.epochs, recipe.parameters.head, recipe.split.kind) == (4, "gmf", "leave-one-out")  # type: ignore[union-attr]
+    assert (recipe.train.epochs, recipe.parameters.head, recipe.split.kind) == (4, "gmf", "leave-one-out")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from aisle.models.item_knn import ItemKNN, ItemKNNConfig
 from aisle.models.ncf import NCF, NCFConfig
 from aisle.models.popularity import Popularity, PopularityConfig
 from aisle.train.config import TrainConfig
-from aisle.train.fit import train_model
+from aisle.train.fit import pair_batches, train_model
 
 USERS = 60  # 0..29 buy items 0..11, 30..59 buy items 12..23
 NEW_USER = 60  # in the dataset, without training events
@@ -51,7 +51,9 @@ QUICK = TrainConfig(epochs=12, batch_size=64, learning_rate=0.02, seed=3, device
 
 def _fit_ncf(config: NCFConfig, learning_rate: float = 0.02) -> NCF:
     quick = replace(QUICK, learning_rate=learning_rate)
-    return train_model(lambda train: NCF.untrained(config, train, ITEMS, seed=3), train_part(), None, quick).model
+    return train_model(
+        lambda train: NCF.untrained(config, train, ITEMS, seed=3), train_part(), None, quick, batches=pair_batches
+    ).model
 
 
 def _fit_fm(*, with_fields: bool) -> FM:
@@ -59,7 +61,7 @@ def _fit_fm(*, with_fields: bool) -> FM:
         fields = item_fields(train) if with_fields else None
         return FM.untrained(FMConfig(factors=8), train, ITEMS, seed=3, item_fields=fields)
 
-    return train_model(build, train_part(), None, QUICK).model
+    return train_model(build, train_part(), None, QUICK, batches=pair_batches).model
 
 
 FITTED: dict[str, Callable[[], Any]] = {

@@ -8,7 +8,7 @@ import torch
 
 from aisle.train import loop
 from aisle.train.config import TrainConfig
-from aisle.train.fit import train_model
+from aisle.train.fit import pair_batches, train_model
 from aisle.train.sampler import PairSampler
 from aisle.train.watch import Progress, Watch
 from tests.train.worlds import CONFIG, Curve, build_ncf, run, same_bits, small_part
@@ -28,7 +28,7 @@ def test_refit_trains_from_scratch_on_everything_for_the_chosen_epochs() -> None
         *(("choose", epoch) for epoch in range(1, 6)),
         *(("refit", epoch) for epoch in range(1, 4)),
     ]
-    plain = train_model(build_ncf, REFIT, None, replace(CONFIG, epochs=3))
+    plain = train_model(build_ncf, REFIT, None, replace(CONFIG, epochs=3), batches=pair_batches)
     assert same_bits(result.model, plain.model)
 
 

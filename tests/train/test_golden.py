@@ -17,7 +17,7 @@ import torch
 from aisle.features.histories import Histories
 from aisle.models.fm import FM, FMConfig
 from aisle.models.ncf import NCF, NCFConfig
-from aisle.train.fit import train_model
+from aisle.train.fit import pair_batches, train_model
 from tests.train.worlds import CONFIG, ITEMS, small_part
 
 BUILD: dict[str, Callable[[Histories], torch.nn.Module]] = {
@@ -33,5 +33,5 @@ GOLDEN: dict[str, list[float]] = {
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_loss_curve_is_the_golden_one(name: str) -> None:
     # 180 events in batches of 15: twelve steps an epoch.
-    result = train_model(BUILD[name], small_part(), None, replace(CONFIG, batch_size=15))
+    result = train_model(BUILD[name], small_part(), None, replace(CONFIG, batch_size=15), batches=pair_batches)
     assert [record.loss for record in result.records] == pytest.approx(GOLDEN[name], abs=1e-5)

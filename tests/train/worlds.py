@@ -16,7 +16,7 @@ from aisle.models.ncf import NCF, NCFConfig
 from aisle.recommend.scorer import Scorer
 from aisle.train.checkpoint import Checkpoints
 from aisle.train.config import TrainConfig
-from aisle.train.fit import Trained, train_model
+from aisle.train.fit import Trained, pair_batches, train_model
 from aisle.train.watch import Watch
 
 USERS, ITEMS = 30, 20
@@ -69,7 +69,9 @@ def run(
 ) -> Trained[torch.nn.Module]:
     """Train a small model."""
     checkpoints = Checkpoints(folder, {"dataset": "abc"}, resume) if folder else None
-    return train_model(BUILD[name], small_part(), refit, replace(config), watch=watch, checkpoints=checkpoints)
+    return train_model(
+        BUILD[name], small_part(), refit, replace(config), batches=pair_batches, watch=watch, checkpoints=checkpoints
+    )
 
 
 def weights(model: torch.nn.Module) -> dict[str, NDArray[np.float32]]:

@@ -19,8 +19,9 @@ from aisle.evaluate.evaluation import Evaluation, evaluate
 from aisle.evaluate.facts import Facts
 from aisle.evaluate.protocol import EvaluateConfig
 from aisle.experiment.facts import facts_of
+from aisle.experiment.job import Fitted, Job
 from aisle.experiment.recipe import Recipe, parse_recipe, recipe_as_dict
-from aisle.experiment.registry import MODELS, Fitted, Job
+from aisle.experiment.registry import MODELS
 from aisle.experiment.saved_model import HINT, read_saved, vocabulary_arrays, vocabulary_of, write_saved
 from aisle.features.histories import Histories
 from aisle.recommend.recommender import Recommendations, recommend, similar_items

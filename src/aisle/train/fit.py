@@ -14,11 +14,12 @@ from aisle.features.histories import Histories
 from aisle.train.checkpoint import Checkpoints
 from aisle.train.config import TrainConfig
 from aisle.train.device import check_precision, describe_device, pick_device
-from aisle.train.loop import FitResult, fit
+from aisle.train.loop import Batches, FitResult, fit
 from aisle.train.sampler import PairSampler
 from aisle.train.watch import EpochRecord, Watch
 
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)
+PartT = TypeVar("PartT")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Trained(Generic[ModelT]):
         records: every epoch of every phase, those before a resume included.
         best_epoch: the epochs that validation chose, or all where there was none.
         best_value: the validation metric of that epoch, None where there was none.
-        left_out: training events of users who have every item, see `train.sampler.PairSampler`.
+        left_out: training events that no batch can use, see `train.loop.Batches`.
         device: in words.
         seconds: of this call, and of the epochs that were done before a resume.
     """
@@ -44,12 +45,18 @@ class Trained(Generic[ModelT]):
     seconds: float
 
 
-def train_model(
-    build: Callable[[Histories], ModelT],
-    train: Histories,
-    refit: Histories | None,
+def pair_batches(part: Histories, config: TrainConfig, device: torch.device) -> Batches:
+    """Draw negatives for every positive event: the batches of models over pairs."""
+    return PairSampler(part, config.batch_size, config.negatives, seed=config.seed, device=device)
+
+
+def train_model(  # noqa: PLR0913 - one call, every part of it named
+    build: Callable[[PartT], ModelT],
+    train: PartT,
+    refit: PartT | None,
     config: TrainConfig,
     *,
+    batches: Callable[[PartT, TrainConfig, torch.device], Batches],
     watch: Watch | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Trained[ModelT]:
@@ -61,9 +68,10 @@ def train_model(
 
     Args:
         build: makes an untrained model from the part it is to be trained on.
-        train: one history a user.
+        train: what is learned from, such as one history a user; `build` and `batches` take it.
         refit: the same with the validation answers added.
         config: how to train.
+        batches: makes the batches of a part, such as `pair_batches`.
         watch: who validates and who is told.
         checkpoints: where to write one after each epoch, and whether to go on from there.
 
@@ -78,22 +86,22 @@ def train_model(
     if checkpoints is not None and not checkpoints.resume:
         checkpoints.clear()
 
-    def run_phase(name: str, part: Histories, config: TrainConfig, watch: Watch) -> tuple[ModelT, PairSampler, FitResult]:
+    def run_phase(name: str, part: PartT, config: TrainConfig, watch: Watch) -> tuple[ModelT, Batches, FitResult]:
         with torch.random.fork_rng(devices=[]):  # torch fills new tables at random before the model's own seed does
             model = build(part).to(device)
-        sampler = PairSampler(part, config.batch_size, config.negatives, seed=config.seed, device=device)
-        return model, sampler, fit(model, sampler, config, watch=watch, checkpoints=checkpoints, phase=name)
+        drawn = batches(part, config, device)
+        return model, drawn, fit(model, drawn, config, watch=watch, checkpoints=checkpoints, phase=name)
 
     with _threads(config.threads):
-        model, sampler, chosen = run_phase("choose", train, config, watch)
+        model, drawn, chosen = run_phase("choose", train, config, watch)
         records, earlier_s = chosen.records, chosen.earlier_s
         if two_phases and refit is not None:
             again = replace(config, epochs=chosen.best_epoch)
-            model, sampler, second = run_phase("refit", refit, again, replace(watch, validate=None))
+            model, drawn, second = run_phase("refit", refit, again, replace(watch, validate=None))
             records, earlier_s = [*records, *second.records], earlier_s + second.earlier_s
         seconds = time.perf_counter() - start_s + earlier_s
         words = describe_device(device)
-    return Trained(model, records, chosen.best_epoch, chosen.best_value, sampler.left_out, words, seconds)
+    return Trained(model, records, chosen.best_epoch, chosen.best_value, drawn.left_out, words, seconds)
 
 
 @contextmanager

@@ -28,9 +28,11 @@ _PROGRESS_EVERY_S = 0.2
 class Batches(Protocol):
     """Where batches come from; see `train.sampler.PairSampler`."""
 
+    left_out: int  # training events that no batch can use, such as those of users who have every item
+
     @property
     def samples(self) -> int:
-        """Positive events an epoch."""
+        """Rows of all batches of an epoch, such as positive events or histories."""
 
     @property
     def steps(self) -> int:
