@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from aisle.experiment.job import ModelKind
-from aisle.experiment.kinds import counting, pairs
+from aisle.experiment.kinds import counting, factorised, pairs
 
 ModelConfig: TypeAlias = Any  # the config dataclass of one of MODELS, see `ModelKind.config`
 
-MODELS: dict[str, ModelKind] = {**counting.KINDS, **pairs.KINDS}
+MODELS: dict[str, ModelKind] = {**counting.KINDS, **pairs.KINDS, **factorised.KINDS}

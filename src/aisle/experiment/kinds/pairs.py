@@ -6,7 +6,6 @@ from aisle.experiment.job import Fitted, Job, ModelKind, trained
 from aisle.experiment.kinds.side_fields import side_fields
 from aisle.features.histories import Histories
 from aisle.models.fm import FM, FMConfig
-from aisle.models.ncf import NCF, NCFConfig
 
 
 def _fit_fm(config: FMConfig, job: Job) -> Fitted:
@@ -19,11 +18,6 @@ def _fit_fm(config: FMConfig, job: Job) -> Fitted:
     return trained(build, job)
 
 
-def _fit_ncf(config: NCFConfig, job: Job) -> Fitted:
-    return trained(lambda train: NCF.untrained(config, train, job.dataset.n_items, seed=job.train.seed), job)
-
-
 KINDS: dict[str, ModelKind] = {
     "fm": ModelKind(FMConfig, _fit_fm, FM.from_state, trained=True),
-    "ncf": ModelKind(NCFConfig, _fit_ncf, NCF.from_state, trained=True),
 }
