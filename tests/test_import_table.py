@@ -17,6 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 TORCH_ALLOWED = {"models", "train", "experiment"}
 STDLIB_ONLY = {"environment"}
 NUMPY_ONLY = {"features", "recommend"}
+SCIPY_TOO = {"features/text.py"}  # a sparse decomposition, while training; serving needs only the vectors that came out
 
 
 def table() -> dict[str, set[str]]:
@@ -73,7 +74,7 @@ def test_heavy_packages_stay_where_they_belong(file: Path) -> None:
     if folder in STDLIB_ONLY:
         assert not outside
     if folder in NUMPY_ONLY:
-        assert outside <= {"numpy"}
+        assert outside <= ({"numpy", "scipy"} if str(file.relative_to(PACKAGE)) in SCIPY_TOO else {"numpy"})
     if folder not in TORCH_ALLOWED:
         assert "torch" not in outside
 
