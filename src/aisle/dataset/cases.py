@@ -16,10 +16,11 @@ class Cases:
 
     Attributes:
         user: (C,) int32 user codes of the dataset.
-        known: C histories: everything that happened before the question, the model's input and the seen-item filter.
+        known: C histories: everything that happened before the question, the model's input.
         target_offsets: (C + 1,) int64 into target_item.
         target_item: (T,) int32, the right answers, distinct within a case and never empty.
         negatives: (C, N) int32 fixed wrong answers for a sampled protocol, -1 where a row has fewer; None = full ranking.
+        seen: C histories: the events that make an item no news to the shopper; None = those that are known.
     """
 
     user: NDArray[np.int32]
@@ -27,9 +28,15 @@ class Cases:
     target_offsets: NDArray[np.int64]
     target_item: NDArray[np.int32]
     negatives: NDArray[np.int32] | None = None
+    seen: Histories | None = None
 
     def __len__(self) -> int:
         return len(self.user)
+
+    @property
+    def no_news(self) -> Histories:
+        """C histories of items that the shopper has met: what a filter of seen items takes out."""
+        return self.known if self.seen is None else self.seen
 
     def take(self, index: NDArray[np.integer]) -> Cases:
         """Select cases, in the order given."""
@@ -38,7 +45,8 @@ class Cases:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         place = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
         negatives = None if self.negatives is None else self.negatives[index]
-        return Cases(self.user[index], self.known.take(index), offsets, self.target_item[place], negatives)
+        seen = None if self.seen is None else self.seen.take(index)
+        return Cases(self.user[index], self.known.take(index), offsets, self.target_item[place], negatives, seen)
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,18 @@ class SplitLog:
         index: (E,) int64, the row of the dataset's event arrays.
         positive: (E,) bool, what models learn from.
         target: (E,) bool, what may be asked.
+        seen: (E,) bool, what makes an item no news to its shopper.
         n_items: size of the catalogue.
+        session: (E,) which of its user's sessions each event belongs to; None where the log has none, or nobody asks.
     """
 
     events: Histories
     index: NDArray[np.int64]
     positive: NDArray[np.bool_]
     target: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
     n_items: int
+    session: NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,16 @@ class Cut:
     """Which events of a `SplitLog` play which part, each (E,) bool.
 
     Attributes:
-        train: positive events before the validation questions; also what is known when these are asked.
+        before_validation: events of every kind before the validation questions; models learn from the positive ones.
         validation: events that validation asks for.
-        refit: positive events before the test questions; also what is known when these are asked.
+        before_test: events of every kind before the test questions.
         test: events that the test asks for; all False where the test comes from a file.
         description: where the cut is, in words and numbers.
     """
 
-    train: NDArray[np.bool_]
+    before_validation: NDArray[np.bool_]
     validation: NDArray[np.bool_]
-    refit: NDArray[np.bool_]
+    before_test: NDArray[np.bool_]
     test: NDArray[np.bool_]
     description: dict[str, object]
 
@@ -52,9 +56,9 @@ def cut_at(log: SplitLog, validation_time: int, test_time: int) -> Cut:
     """Cut all users at the same two moments: train < validation_time <= validation < test_time <= test."""
     before_validation, before_test = log.events.time < validation_time, log.events.time < test_time
     return Cut(
-        train=log.positive & before_validation,
+        before_validation=before_validation,
         validation=log.target & ~before_validation & before_test,
-        refit=log.positive & before_test,
+        before_test=before_test,
         test=log.target & ~before_test,
         description={"validation_time": _moment(validation_time), "test_time": _moment(test_time)},
     )
@@ -83,11 +87,10 @@ def leave_one_out(log: SplitLog, *, repeats: bool) -> Cut:
     able = np.flatnonzero(count >= 2)
     validation_place, test_place = asked[end[able] - 2], asked[end[able] - 1]
     able, validation_place, test_place = _with_a_past(log, able, validation_place, test_place)
-    before_validation, before_test = _before(log, able, validation_place), _before(log, able, test_place)
     return Cut(
-        train=log.positive & before_validation,
+        before_validation=_before(log, able, validation_place),
         validation=_only(log, validation_place),
-        refit=log.positive & before_test,
+        before_test=_before(log, able, test_place),
         test=_only(log, test_place),
         description={"users_too_short": int(np.count_nonzero(np.diff(log.events.offsets)) - len(able))},
     )
@@ -100,9 +103,9 @@ def leave_last_for_validation(log: SplitLog, *, repeats: bool) -> Cut:
     place = asked[end[able] - 1]
     able, place, _ = _with_a_past(log, able, place, place)
     return Cut(
-        train=log.positive & _before(log, able, place),
+        before_validation=_before(log, able, place),
         validation=_only(log, place),
-        refit=log.positive,
+        before_test=np.ones(len(log.index), np.bool_),
         test=np.zeros(len(log.index), np.bool_),
         description={},
     )
@@ -110,16 +113,18 @@ def leave_last_for_validation(log: SplitLog, *, repeats: bool) -> Cut:
 
 def _asked_places(log: SplitLog, *, repeats: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the places of events that may be asked, in order; how many each user has; and where each user's end."""
-    may_ask = log.target if repeats else log.target & _first_time(log)
+    may_ask = log.target if repeats else log.target & first_time(log)
     rows = log.events.rows[may_ask]
     count = np.bincount(rows, minlength=len(log.events)).astype(np.int64)
     return np.flatnonzero(may_ask), count, np.cumsum(count)
 
 
-def _first_time(log: SplitLog) -> NDArray[np.bool_]:
-    """Say which events are the first of this user with this item: (E,) bool."""
-    _, place = np.unique(log.events.rows * log.n_items + log.events.item, return_index=True)
-    return _only(log, place)
+def first_time(log: SplitLog) -> NDArray[np.bool_]:
+    """Say which events are the first of this user with this item that were asked or make it no news: (E,) bool."""
+    counts = np.flatnonzero(log.seen | log.target)
+    key = log.events.rows[counts] * log.n_items + log.events.item[counts]
+    _, first = np.unique(key, return_index=True)
+    return _only(log, counts[first])
 
 
 def _with_a_past(

@@ -24,7 +24,8 @@ class EvaluateConfig:
             are higher, and can order models differently (Krichene and Rendle, On Sampled Metrics for Item
             Recommendation, 2020).
         negatives: wrong answers a case for "sampled", drawn among unseen items; used only when the cases bring none.
-        filter_seen: what the shopper already knows is not recommended. With False it competes.
+        filter_seen: what the shopper has already seen is not recommended (`split.seen_events` says what counts). With False it
+            competes.
         lists: make the lists too, for coverage and diversity ("full" only).
         resamples: bootstrap resamples for the intervals; 0 = none.
         seed: for negatives and resamples.
@@ -78,6 +79,8 @@ def fingerprint(cases: Cases) -> str:
     arrays: list[NDArray[Any]] = [cases.user, cases.known.offsets, cases.known.item, cases.target_offsets, cases.target_item]
     if cases.negatives is not None:
         arrays.append(cases.negatives)
+    if cases.seen is not None:
+        arrays += [cases.seen.offsets, cases.seen.item]
     for array in arrays:
         digest.update(f"{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

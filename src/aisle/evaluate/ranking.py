@@ -93,9 +93,9 @@ def _rank_block_full(scorer: Scorer, block: Cases, config: EvaluateConfig, facts
     """Rank the right answers of some cases in the whole catalogue; (B, K) lists too where they are asked for."""
     score_BV, modelled_B = answer(scorer, facts.fallback, block.user.astype(np.int64), block.known)
     if config.filter_seen:
-        hide(score_BV, block.known)
+        hide(score_BV, block.no_news)
     row_T = np.repeat(np.arange(len(block)), np.diff(block.target_offsets))
-    seen = block.known if config.filter_seen else None
+    seen = block.no_news if config.filter_seen else None
     rank_T, filled_T = rank_block(score_BV, row_T, block.target_item, _left_over_full(facts.fallback, seen))
     part = rank_T, modelled_B, np.bincount(row_T, filled_T, len(block)) > 0
     if not config.lists:
@@ -142,9 +142,10 @@ def _negatives(cases: Cases, config: EvaluateConfig, n_items: int) -> NDArray[np
     if cases.negatives is not None:
         return cases.negatives
     case_T = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
-    row = np.concatenate([cases.known.rows, case_T])
-    item = np.concatenate([cases.known.item, cases.target_item])[np.argsort(row, kind="stable")]
-    offsets = cases.known.offsets + cases.target_offsets
+    seen = cases.no_news
+    row = np.concatenate([seen.rows, case_T])
+    item = np.concatenate([seen.item, cases.target_item])[np.argsort(row, kind="stable")]
+    offsets = seen.offsets + cases.target_offsets
     out = Histories(offsets, item, np.zeros(len(item), np.uint8), np.zeros(len(item), np.int64))
     return sample_unseen(out, config.negatives, n_items=n_items, seed=config.seed)
 
@@ -164,7 +165,7 @@ def _candidates(
     item_BN[:, int(count_B.max()) :] = negative_BN
     competes_BN = (item_BN >= 0) & ~_is_repeat(item_BN)
     if config.filter_seen:
-        competes_BN &= ~is_seen(item_BN, block.known, n_items)
+        competes_BN &= ~is_seen(item_BN, block.no_news, n_items)
     filler_B = block.target_item[block.target_offsets[:-1]]
     return np.where(item_BN >= 0, item_BN, filler_B[:, None]), competes_BN, row_T, column_T
 

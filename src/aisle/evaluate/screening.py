@@ -63,7 +63,7 @@ def _beaten(scorer: Scorer, block: Cases, popular_N: NDArray[np.int64], config: 
     score_BN = scorer.score_shared(user_B[rows], asked.known, popular_N)
     check_no_nan(score_BN)
     if config.filter_seen:
-        _strike(score_BN, popular_N, asked.known.rows, asked.known.item)
+        _strike(score_BN, popular_N, asked.no_news.rows, asked.no_news.item)
     _strike(score_BN, popular_N, np.repeat(np.arange(len(asked)), np.diff(asked.target_offsets)), asked.target_item)
     margin = _MARGIN * np.abs(score_BN, where=np.isfinite(score_BN), out=np.zeros_like(score_BN)).max(axis=1, initial=0)
     above_B = np.count_nonzero(score_BN > (best_B + margin)[:, None], axis=1)

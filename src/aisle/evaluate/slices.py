@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aisle.dataset.cases import Cases
 from aisle.evaluate.facts import Facts
+from aisle.features.pairs import contains, pairs
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,21 @@ def _all_slices(cases: Cases, facts: Facts, count_C: NDArray[np.int64]) -> Itera
     events_T = facts.item_events[cases.target_item]
     yield "items: new (no training events)", events_T == 0
     yield "items: with training events", events_T > 0
+    repeat_T = _repeats(cases, facts.n_items)
+    yield "pairs: repeats", repeat_T
+    yield "pairs: new", ~repeat_T
     for segment, label_U in facts.segments.items():
         label_C = label_U[cases.user]
         for label in np.unique(label_C[label_C != ""]):
             yield f"{segment}: {label}", np.repeat(label_C == label, count_C)
+
+
+def _repeats(cases: Cases, n_items: int) -> NDArray[np.bool_]:
+    """Say which right answers are items that the shopper has met, by any event that is known or makes an item seen: (T,)."""
+    case_T = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
+    key_T = case_T * n_items + cases.target_item
+    repeat_T = contains(pairs(cases.known, n_items), key_T)
+    return repeat_T if cases.seen is None else repeat_T | contains(pairs(cases.seen, n_items), key_T)
 
 
 def _activity(events_C: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.bool_]]]:

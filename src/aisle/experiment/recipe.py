@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from aisle.dataset.split import SplitConfig
+from aisle.dataset.split_config import SplitConfig
 from aisle.errors import AisleError, did_you_mean
 from aisle.evaluate.protocol import EvaluateConfig
 from aisle.experiment.registry import MODELS, ModelConfig
@@ -131,7 +131,7 @@ def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
     )
     if recipe.split.repeats and recipe.evaluate.filter_seen:
         raise AisleError(
-            f"{where}: split.repeats = true asks for items that the shopper already had, and evaluate.filter_seen = true never "
+            f"{where}: split.repeats = true asks for items that the shopper has seen, and evaluate.filter_seen = true never "
             "recommends them: they would all count as missed",
             hint="set evaluate.filter_seen = false too",
             code="E402",

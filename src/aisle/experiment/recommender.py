@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from aisle.dataset.asking import last_events
 from aisle.dataset.cases import Cases, Split
 from aisle.dataset.reader import Dataset
 from aisle.dataset.split import split as cut
@@ -77,9 +78,17 @@ class Recommender:
         self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
         self._scorer: Scorer = self.fitted.model
         self._users, self._items = dataset.users, dataset.items
-        positive = np.isin(dataset.histories.event, [Event[name] for name in self.recipe.split.positive_events])
-        self._known = dataset.histories.where(positive)
+        self._remember(dataset.histories)
         return self
+
+    def _remember(self, histories: Histories) -> None:
+        """Keep what the model may know of each user, and what the user has seen, as the split's questions do."""
+        config = self.recipe.split
+        positive = histories.where(np.isin(histories.event, [Event[name] for name in config.positive_events]))
+        seen_events = config.seen_events or config.positive_events
+        self._known = last_events(positive, config.known_events)
+        apart = config.known_events is not None or set(seen_events) != set(config.positive_events)
+        self._seen = histories.where(np.isin(histories.event, [Event[name] for name in seen_events])) if apart else None
 
     @property
     def validation_metric(self) -> str:
@@ -126,7 +135,7 @@ class Recommender:
         Args:
             users: raw user ids. One that nobody knows gets popular items, said so in `source`.
             k: list length; fewer where fewer can be recommended.
-            filter_seen: leave out what the user already had.
+            filter_seen: leave out what the user has already seen, as the recipe's `split.seen_events` says.
             candidates: raw item ids to choose from; those not in the catalogue cannot be recommended.
 
         Returns:
@@ -146,8 +155,10 @@ class Recommender:
                     hint="candidates are raw item ids as in the log",
                     code="E305",
                 )
-        known = self._known.take(code_B)
-        lists = recommend(self._scorer, self._facts.fallback, code_B, known, k=k, filter_seen=filter_seen, candidates=allowed)
+        known, seen = self._known.take(code_B), None if self._seen is None else self._seen.take(code_B)
+        lists = recommend(
+            self._scorer, self._facts.fallback, code_B, known, k=k, filter_seen=filter_seen, seen=seen, candidates=allowed
+        )
         return self._table("user_id", list(users), lists).with_columns(pl.Series("source", lists.source, dtype=pl.String))
 
     def similar_items(self, items: Sequence[Any], *, k: int = 10) -> pl.DataFrame:
@@ -189,7 +200,8 @@ class Recommender:
         """Write the model: one JSON file, one safetensors file. Loading needs neither the dataset nor pickle."""
         arrays = {f"model.{name}": array for name, array in self._need_fit().model.state().items()}
         arrays |= vocabulary_arrays("users", self._users) | vocabulary_arrays("items", self._items)
-        arrays |= {f"known.{name}": getattr(self._known, name) for name in ("offsets", "item", "event", "time")}
+        arrays |= _history_arrays("known", self._known)
+        arrays |= {} if self._seen is None else _history_arrays("seen", self._seen)
         arrays |= {"facts.fallback": self._facts.fallback, "facts.item_events": self._facts.item_events}
         arrays |= {"facts.user_events": self._facts.user_events}
         write_saved(folder, recipe_as_dict(self.recipe), arrays, overwrite=overwrite)
@@ -226,10 +238,22 @@ class Recommender:
         self.fitted = Fitted(model, (), None, "cpu", 0.0)
         self._scorer = model
         self._users, self._items = vocabulary_of("users", arrays), vocabulary_of("items", arrays)
-        self._known = Histories(*(arrays[f"known.{name}"] for name in ("offsets", "item", "event", "time")))
+        self._known = _histories_of("known", arrays)
+        self._seen = _histories_of("seen", arrays) if "seen.offsets" in arrays else None
         self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])
 
     def _need_fit(self) -> Fitted:
         if self.fitted is None:
             raise AisleError("this model is not fitted", hint="call fit(dataset) first", code="E308")
         return self.fitted
+
+
+_HISTORY_ARRAYS = ("offsets", "item", "event", "time")
+
+
+def _history_arrays(name: str, histories: Histories) -> dict[str, NDArray[Any]]:
+    return {f"{name}.{part}": getattr(histories, part) for part in _HISTORY_ARRAYS}
+
+
+def _histories_of(name: str, arrays: dict[str, NDArray[Any]]) -> Histories:
+    return Histories(*(arrays[f"{name}.{part}"] for part in _HISTORY_ARRAYS))

@@ -52,6 +52,7 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
     *,
     k: int = 10,
     filter_seen: bool = True,
+    seen: Histories | None = None,
     candidates: NDArray[np.integer] | None = None,
     block_cells: int = BLOCK_CELLS,
 ) -> Recommendations:
@@ -64,7 +65,8 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
         user_B: (B,) user codes, -1 for a user that is not in the dataset.
         known: B histories, what these shoppers did so far.
         k: items a shopper; a list is shorter only when there is nothing left to recommend.
-        filter_seen: leave out what is in the shopper's history.
+        filter_seen: leave out what the shopper has already seen.
+        seen: B histories that say what that is; None = `known`.
         candidates: (N,) the only item codes that may be recommended; None = the whole catalogue.
         block_cells: scores held at a time, to bound memory.
 
@@ -78,15 +80,16 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
     parts = []
     for rows in blocks(len(user_B), len(pool_N), block_cells):
         known_B = known.take(rows)
+        seen_B = known_B if seen is None else seen.take(rows)
         if candidates is None:
             score_BN, modelled_B = answer(scorer, fallback_V, user_B[rows], known_B)
         else:
             item_BN = np.broadcast_to(pool_N, (len(rows), len(pool_N)))
             score_BN, modelled_B = answer_items(scorer, fallback_V, user_B[rows], known_B, item_BN)
         if filter_seen:
-            _hide_in_pool(score_BN, known_B, pool_N, whole=candidates is None, n_items=len(fallback_V))
+            _hide_in_pool(score_BN, seen_B, pool_N, whole=candidates is None, n_items=len(fallback_V))
         lists = best(score_BN, k, modelled_B)
-        lists = fill_up(lists, pool_N, fallback_V, known_B if filter_seen else None)
+        lists = fill_up(lists, pool_N, fallback_V, seen_B if filter_seen else None)
         parts.append(_flatten(lists, pool_N, int(rows[0])))
     return _join(parts)
 
@@ -112,13 +115,13 @@ def similar_items(scorer: Scorer, item_B: NDArray[np.int64], *, k: int = 10) -> 
 
 
 def _hide_in_pool(
-    score_BN: NDArray[np.float32], known: Histories, pool_N: NDArray[np.int64], *, whole: bool, n_items: int
+    score_BN: NDArray[np.float32], seen: Histories, pool_N: NDArray[np.int64], *, whole: bool, n_items: int
 ) -> None:
     if whole:
-        hide(score_BN, known)
+        hide(score_BN, seen)
     else:
         item_BN = np.broadcast_to(pool_N, score_BN.shape)
-        score_BN[is_seen(item_BN, known, n_items)] = -np.inf
+        score_BN[is_seen(item_BN, seen, n_items)] = -np.inf
 
 
 def _flatten(lists: Lists, pool_N: NDArray[np.int64], first_row: int) -> Recommendations:
