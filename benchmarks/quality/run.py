@@ -1,92 +1,153 @@
-"""NeuMF on MovieLens 1M under the NCF paper's protocol: mean and spread over seeds, beside published figures.
+"""Measure the rows of a dataset: one command, resumable, merged into the committed results.
 
-    python -m benchmarks.quality.run --data ../shared/data --work .bench/quality
+    python -m benchmarks.quality.run DATASET [--rows NAME ...] [--seeds 1 2 3] [--work .bench/quality] [--data ../shared/data]
+    python -m benchmarks.quality.run --list
 
-Settings and epochs are chosen on validation data (each user's last training item); the test part is looked at once a seed.
-Finished seeds are kept under --work, and an interrupted one goes on where it was. About four minutes a seed on one core.
+Settings and epochs are chosen on validation data; the test part is looked at once a finished run. A run lies in
+WORK/DATASET/ROW/seedN: an interrupted one goes on where it was, a finished one is only read. After every row the results
+(`DATASET.json`), the table (`DATASET.md`), the picture (`DATASET.png`) and docs/results.md are written anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aisle.dataset.prepare import prepare
 from aisle.dataset.reader import Dataset
-from aisle.environment.facts import environment
-from aisle.experiment.recipe import load_recipe
-from aisle.experiment.run import Run, Screen, train_run
-from aisle.logs.recipe import load_log_recipe
-
-RECIPE = "neumf-ncf-ml-1m"
-RESULTS = Path(__file__).with_name("ncf-ml-1m.json")
-METRICS = ("HR@10", "NDCG@10")
-# He et al. 2017 (8 factors, from scratch), and Dacrema et al. 2019 with epochs chosen on validation.
-PUBLISHED = {
-    "NeuMF, 8 factors, scratch (He et al. 2017)": {"HR@10": 0.688, "NDCG@10": 0.410},
-    "NeuMF, epochs chosen on validation (Dacrema et al. 2019)": {"HR@10": 0.673, "NDCG@10": 0.401},
-    "item-kNN (Dacrema et al. 2019)": {"HR@10": 0.660, "NDCG@10": 0.390},
-    "popularity (Dacrema et al. 2019)": {"HR@10": 0.453, "NDCG@10": 0.254},
-}
+from aisle.errors import AisleError, did_you_mean
+from aisle.experiment.run import Run
+from benchmarks.quality.prepared import prepared
+from benchmarks.quality.question import Pair, Question, Row
+from benchmarks.quality.results import FOLDER, load_results, put_difference, save_results, stale_rows
+from benchmarks.quality.rows import QUESTIONS
+from benchmarks.quality.runs import chosen_rows, finished, measure, recipe_sha256, ships
+from benchmarks.quality.summary import difference, row_result
+from benchmarks.quality.table import write_tables
 
 
-def prepared(data: Path, folder: Path) -> Dataset:
-    """Prepare the log once."""
-    source = data / "ncf-ml-1m"
-    if not folder.exists():
-        test, negatives = source / "test.rating", source / "test.negative"
-        prepare([source / "train.parquet"], folder, recipe=load_log_recipe("ncf-ml-1m"), test=test, negatives=negatives)
-    return Dataset(folder)
+@dataclass(frozen=True)
+class Bench:
+    """What one call works on.
+
+    Attributes:
+        question: the dataset and its rows.
+        dataset: prepared.
+        work: where its runs lie.
+        results: where its results are written.
+        again: replace finished runs.
+        say: where to speak.
+    """
+
+    question: Question
+    dataset: Dataset
+    work: Path
+    results: Path = FOLDER
+    again: bool = False
+    say: Callable[[str], None] = print
 
 
-def summary(values: list[float]) -> dict[str, Any]:
-    """Return mean, standard deviation over seeds, and the values."""
-    spread = statistics.stdev(values) if len(values) > 1 else None
-    return {
-        "mean": round(statistics.mean(values), 4),
-        "sd": None if spread is None else round(spread, 4),
-        "values": [round(v, 4) for v in values],
-    }
+def run_rows(bench: Bench, rows: list[Row], seeds: list[int] | None = None) -> None:
+    """Measure rows and write the results after each.
+
+    Args:
+        bench: where everything lies.
+        rows: whose recipes ship.
+        seeds: only these of the row's seeds (or folds); None = all.
+    """
+    question = bench.question
+    for row in rows:
+        for number in question.numbers(row):
+            if seeds is None or number in seeds:
+                bench.say(f"{question.name}: {row.key}, {question.vary} {number}")
+                measure(question, row, number, bench.dataset, bench.work, again=bench.again, say=bench.say)
+        summarise(bench, row)
 
 
-def of_runs(runs: list[Run]) -> dict[str, Any]:
-    """Summarise the model over its seeds; the baselines draw nothing, so one run speaks for them."""
-    tests = [run.metrics["test"]["metrics"] for run in runs]
-    rows = {runs[0].name: {name: summary([test[name]["mean"] for test in tests]) for name in METRICS}}
-    rows[runs[0].name]["train_seconds"] = summary([run.metrics["train_seconds"] for run in runs])
-    for name, baseline in runs[0].metrics["baselines"].items():
-        rows[name] = {metric: summary([baseline["test"]["metrics"][metric]["mean"]]) for metric in METRICS}
-    return rows
+def summarise(bench: Bench, row: Row) -> None:
+    """Put what is finished of a row into the results, with the differences that it makes possible."""
+    question, results = bench.question, load_results(bench.question, bench.results)
+    runs = _finished(bench, row)
+    if not runs:
+        bench.say(f"{row.key}: no finished run of today's recipe")
+        return
+    results["rows"][row.key] = row_result(question, row, runs)
+    for pair in question.pairs:
+        if row.key in (pair.a, pair.b):
+            _compare(bench, pair, results)
+    save_results(question, results, bench.results)
+    write_tables(question, results, bench.results)
 
 
-def main() -> None:
+def _compare(bench: Bench, pair: Pair, results: dict[str, Any]) -> None:
+    """Put the difference of two rows into the results where both have a finished run; say so where it makes no sense."""
+    first, second = bench.question.by_key[pair.a], bench.question.by_key[pair.b]
+    of_a, of_b = _finished(bench, first), _finished(bench, second)
+    shared = sorted(of_a.keys() & of_b.keys())
+    if not shared:
+        return
+    try:
+        found = difference(bench.question, pair, of_a[shared[0]], of_b[shared[0]], bench.dataset)
+    except AisleError as error:  # hours of training must not be lost because two rows cannot be compared
+        bench.say(f"{pair.b} minus {pair.a} cannot be had: {error}")
+        return
+    recipes = {"a": recipe_sha256(first), "b": recipe_sha256(second)}
+    put_difference(results, {"a": pair.a, "b": pair.b, "recipes": recipes, **found})
+
+
+def _finished(bench: Bench, row: Row) -> dict[int, Run]:
+    if not ships(row):
+        return {}
+    return finished(bench.question, row, bench.dataset.manifest.content_hash, bench.work)
+
+
+def list_rows() -> None:
+    """Print every dataset and row with its state."""
+    for question in QUESTIONS.values():
+        print(f"{question.name}: {question.protocol}")
+        results = load_results(question)
+        stale = stale_rows(question, results)
+        for row in question.rows:
+            state = "measured" if row.key in results["rows"] else "not measured"
+            if row.key in stale:
+                state = "STALE: its recipe was changed"
+            print(f"  {row.key}: {state if ships(row) else 'no such recipe yet'}")
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", nargs="?", help=", ".join(QUESTIONS))
+    parser.add_argument("--rows", nargs="+", metavar="NAME", help="only these; the others keep their results")
+    parser.add_argument("--seeds", type=int, nargs="+", help="only these of the row's seeds (or folds)")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("AISLE_PUBLIC_DATA", "../shared/data")))
-    parser.add_argument("--work", type=Path, default=Path(".bench/quality"), help="for dataset and runs; not in git")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--work", type=Path, default=Path(".bench/quality"), help="for datasets and runs; not in git")
+    parser.add_argument("--again", action="store_true", help="replace finished runs, as after a change of the recipe")
+    parser.add_argument("--list", action="store_true", help="print every row and its state")
     arguments = parser.parse_args()
-    dataset = prepared(arguments.data, arguments.work / "dataset")
-    runs = []
-    for seed in arguments.seeds:
-        recipe = load_recipe(RECIPE, [f"train.seed={seed}"])
-        runs.append(train_run(dataset, recipe, arguments.work / f"seed{seed}", resume=True, screen=Screen(print)))
-    facts = environment()
-    result = {
-        "data": "ncf-ml-1m",
-        "protocol": "leave-one-out, 99 fixed negatives a user (SAMPLED), ties count against the model",
-        "recipe": RECIPE,
-        "seeds": arguments.seeds,
-        "machine": {key: facts[key] for key in ("cpu", "python", "packages")},
-        "measured": of_runs(runs),
-        "published": PUBLISHED,
-    }
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result["measured"], indent=2))
+    if arguments.list or arguments.dataset is None:
+        list_rows()
+        return 0
+    try:
+        question = _question(arguments.dataset)
+        rows = chosen_rows(question, arguments.rows, print)
+        work = arguments.work / question.name
+        dataset = prepared(question, arguments.data, work)
+        run_rows(Bench(question, dataset, work, again=arguments.again), rows, arguments.seeds)
+    except AisleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def _question(name: str) -> Question:
+    if name not in QUESTIONS:
+        raise AisleError(f"no dataset '{name}' in this benchmark", hint=did_you_mean(name, QUESTIONS), code="E400")
+    return QUESTIONS[name]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

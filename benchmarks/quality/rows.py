@@ -1,0 +1,232 @@
+"""Every dataset of the quality benchmark with its rows, pairs and bars. Add a row by one line; its recipe may come later."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from aisle.simulate.config import ShopConfig
+from benchmarks.quality.question import Bar, Log, Pair, Question, Row
+
+
+def against(b: tuple[str, ...], a: tuple[str, ...]) -> tuple[Pair, ...]:
+    """Return each row of b minus each row of a."""
+    return tuple(Pair(first, second) for first, second in product(a, b) if first != second)
+
+
+def plain(*names: str, ask: tuple[str, ...], slices: tuple[str, ...] = ()) -> tuple[Row, ...]:
+    """Return the baselines that are made for no dataset and draw nothing, asked under the dataset's protocol."""
+    return tuple(Row(name, set=ask, draws=False, slices=slices) for name in names)
+
+
+_NCF = Question(
+    name="ncf-ml-1m",
+    source=Log("train.parquet", test="test.rating", negatives="test.negative"),
+    protocol="leave-one-out, 99 fixed negatives a user (SAMPLED), ties count against the model",
+    rows=(
+        *plain("popularity", "item-knn", ask=("split.kind=files", "evaluate.protocol=sampled")),
+        Row("neumf-ncf-ml-1m"),
+        Row("neumf-pretrained-ncf-ml-1m"),
+        Row("mf-ncf-ml-1m"),
+        Row("ials-ncf-ml-1m"),
+        Row("ease-ncf-ml-1m", draws=False),
+        Row("fm-ncf-ml-1m"),
+        Row("lstm-ncf-ml-1m"),
+        Row("sasrec-ncf-ml-1m"),
+        Row("hstu-ncf-ml-1m"),
+    ),
+    pairs=(
+        *against(("neumf-ncf-ml-1m", "neumf-pretrained-ncf-ml-1m"), ("fm-ncf-ml-1m",)),
+        *against(("mf-ncf-ml-1m",), ("neumf-pretrained-ncf-ml-1m",)),
+    ),
+    bars=(
+        Bar(
+            "NeuMF at least .70/.42, goal .726/.445",
+            ("neumf-ncf-ml-1m", "neumf-pretrained-ncf-ml-1m"),
+            {"HR@10": 0.70, "NDCG@10": 0.42},
+            {"HR@10": 0.726, "NDCG@10": 0.445},
+        ),
+        Bar(
+            "the best model that sees no order at least .725/.450, goal .735/.455",
+            ("mf-ncf-ml-1m", "ials-ncf-ml-1m", "ease-ncf-ml-1m", "neumf-ncf-ml-1m", "neumf-pretrained-ncf-ml-1m"),
+            {"HR@10": 0.725, "NDCG@10": 0.450},
+            {"HR@10": 0.735, "NDCG@10": 0.455},
+        ),
+        Bar(
+            "the best sequence model at least .82/.59",
+            ("lstm-ncf-ml-1m", "sasrec-ncf-ml-1m", "hstu-ncf-ml-1m"),
+            {"HR@10": 0.82, "NDCG@10": 0.59},
+        ),
+    ),
+)
+
+_ML_1M = Question(
+    name="ml-1m",
+    source=Log("ratings.parquet", items="movies.parquet", users="users.parquet"),
+    protocol="ratings, 5 folds given in the file, squared error of each test rating",
+    rows=(Row("fm-ids-ml-1m"), Row("fm-ml-1m")),
+    metrics=("RMSE", "MAE"),
+    errors=("RMSE", "MAE"),
+    vary="split.fold",
+    over=(0, 1, 2, 3, 4),
+    pairs=(Pair("fm-ids-ml-1m", "fm-ml-1m"),),
+    bars=(
+        Bar("FM with ids only: RMSE at most .873", ("fm-ids-ml-1m",), {"RMSE": 0.873}),
+        Bar("FM with side features and implicit feedback: RMSE at most .862", ("fm-ml-1m",), {"RMSE": 0.862}),
+    ),
+)
+
+_FRAPPE_LEARNED = ("mf-frappe", "fm-frappe", "deepfm-frappe")
+_FRAPPE = Question(
+    name="frappe",
+    source=Log("train.csv", test="test.csv"),
+    protocol="the publisher's test, one app a user in its context, full ranking, apps used before compete",
+    rows=(
+        *plain("popularity", ask=("split.kind=files", "split.repeats=true", "evaluate.filter_seen=false")),
+        *(Row(name) for name in _FRAPPE_LEARNED),
+    ),
+    pairs=against(("fm-frappe", "deepfm-frappe"), ("popularity", "mf-frappe")),
+    bars=(
+        Bar(
+            "FM with context ahead of MF and popularity",
+            ("fm-frappe", "deepfm-frappe"),
+            ahead_of=("popularity", "mf-frappe"),
+        ),
+    ),
+)
+
+_SASREC = Question(
+    name="sasrec-ml-1m",
+    source=Log("sequences.parquet"),
+    protocol="leave-one-out, full ranking, seen items removed",
+    rows=(
+        *plain("popularity", "item-knn", ask=("split.kind=leave-one-out",)),
+        Row("ials-sasrec-ml-1m"),
+        Row("ease-sasrec-ml-1m", draws=False),
+        Row("lstm-sasrec-ml-1m"),
+        Row("sasrec-sasrec-ml-1m"),
+        Row("hstu-sasrec-ml-1m"),
+    ),
+    pairs=against(("sasrec-sasrec-ml-1m", "hstu-sasrec-ml-1m"), ("lstm-sasrec-ml-1m",)),
+    bars=(
+        Bar("LSTM at least .265/.15", ("lstm-sasrec-ml-1m",), {"HR@10": 0.265, "NDCG@10": 0.15}),
+        Bar("SASRec on CPU, length 50, at least .28/.16", ("sasrec-sasrec-ml-1m",), {"HR@10": 0.28, "NDCG@10": 0.16}),
+        Bar("GPU tier: LSTM at least .281/.165", ("lstm (GPU tier)",), {"HR@10": 0.281, "NDCG@10": 0.165}, gpu=True),
+        Bar(
+            "GPU tier: SASRec, length 200, at least .315/.182",
+            ("sasrec (GPU tier)",),
+            {"HR@10": 0.315, "NDCG@10": 0.182},
+            gpu=True,
+        ),
+        Bar(
+            "GPU tier: our best at least .320/.186, goal .330/.190",
+            ("hstu (GPU tier)",),
+            {"HR@10": 0.320, "NDCG@10": 0.186},
+            {"HR@10": 0.330, "NDCG@10": 0.190},
+            gpu=True,
+        ),
+    ),
+)
+
+_BEAUTY_BEST = ("sasrec-amazon-beauty-5core", "hstu-amazon-beauty-5core", "sasrec-text-amazon-beauty-5core")
+_BEAUTY = Question(
+    name="amazon-beauty-5core",
+    source=Log("sequences.parquet", items="items.parquet"),
+    protocol="leave-one-out, full ranking, seen items removed",
+    rows=(
+        *plain("popularity", "item-knn", ask=("split.kind=leave-one-out", "evaluate.k=[10, 100]")),
+        Row("ials-amazon-beauty-5core"),
+        Row("ease-amazon-beauty-5core", draws=False),
+        Row("two-tower-amazon-beauty-5core", slices=("items: ",)),
+        Row("lstm-amazon-beauty-5core"),
+        *(Row(name) for name in _BEAUTY_BEST),
+    ),
+    metrics=("HR@10", "NDCG@10", "Recall@100"),
+    pairs=(
+        *against(("two-tower-amazon-beauty-5core",), ("ials-amazon-beauty-5core",)),
+        *against(_BEAUTY_BEST[1:], _BEAUTY_BEST[:1]),
+    ),
+    bars=(
+        Bar("SASRec at least .092/.053", ("sasrec-amazon-beauty-5core",), {"HR@10": 0.092, "NDCG@10": 0.053}),
+        Bar("our best at least .097/.056", _BEAUTY_BEST, {"HR@10": 0.097, "NDCG@10": 0.056}),
+    ),
+)
+
+_RETAIL_ASK = ('split.target_events=["purchase"]', "split.repeats=true", "evaluate.filter_seen=false")
+_RETAIL_SLICES = ("pairs: ", "users: new")
+_RETAIL_BASELINES = ("popularity-recent", "item-knn", "ease-online-retail")
+_RETAIL_LEARNED = (
+    "ials-online-retail",
+    "ncf-online-retail",
+    "fm-online-retail",
+    "two-tower-online-retail",
+    "lstm-online-retail",
+    "sasrec-online-retail",
+    "hstu-online-retail",
+    "two-stage-online-retail",
+)
+_RETAIL = Question(
+    name="online-retail",
+    source=Log("online_retail.parquet"),
+    protocol="global time split, purchases as target, full ranking, repeat purchases are asked too",
+    rows=(
+        *plain("popularity-recent", "item-knn", ask=_RETAIL_ASK, slices=_RETAIL_SLICES),
+        Row("ease-online-retail", draws=False, slices=_RETAIL_SLICES),
+        *(Row(name, slices=_RETAIL_SLICES) for name in _RETAIL_LEARNED),
+    ),
+    pairs=against(_RETAIL_LEARNED, _RETAIL_BASELINES),
+    bars=(Bar("the best of ours ahead of recent popularity, item-kNN and EASE", _RETAIL_LEARNED, ahead_of=_RETAIL_BASELINES),),
+)
+
+_EVENTS_BASELINES = ("session-knn-retailrocket-events", "recently-viewed-retailrocket-events")
+_EVENTS_LEARNED = ("lstm-retailrocket-events", "sasrec-retailrocket-events")
+_EVENTS = Question(
+    name="retailrocket-events",
+    source=Log("events.parquet"),
+    protocol="global time split, next viewed item in the session, full ranking",
+    rows=(
+        *(Row(name, draws=False, slices=("pairs: ",)) for name in _EVENTS_BASELINES),
+        *(Row(name, slices=("pairs: ",)) for name in _EVENTS_LEARNED),
+    ),
+    pairs=against(_EVENTS_LEARNED, _EVENTS_BASELINES),
+    bars=(Bar("LSTM or SASRec against session-kNN and recently viewed", _EVENTS_LEARNED, ahead_of=_EVENTS_BASELINES),),
+)
+
+_BEHAVIOURS = Question(
+    name="retailrocket-multibehaviour",
+    source=Log("train_events.parquet", test="test_buy.parquet"),
+    protocol="the publisher's test purchases, one a user, full ranking",
+    rows=(
+        *plain("popularity", "item-knn", ask=("split.kind=files", 'split.target_events=["purchase"]')),
+        Row("purchases-only-retailrocket-multibehaviour"),
+        Row("all-behaviours-retailrocket-multibehaviour"),
+    ),
+    pairs=(Pair("purchases-only-retailrocket-multibehaviour", "all-behaviours-retailrocket-multibehaviour", other_inputs=True),),
+    bars=(
+        Bar(
+            "the gain of using views and carts over purchases alone is positive",
+            ("all-behaviours-retailrocket-multibehaviour",),
+            ahead_of=("purchases-only-retailrocket-multibehaviour",),
+        ),
+    ),
+)
+
+_SHOP_SINGLE = ("popularity", "item-knn", "fm", "ncf", "two-tower-simulated-shop", "ease-simulated-shop")
+_SHOP = Question(
+    name="simulated-shop",
+    source=ShopConfig(users=10_000, items=2_000, events=300_000, seed=1),
+    protocol="SIMULATED log (the shop of `make demo`), global time split, full ranking, new pairs only",
+    rows=(
+        *plain("popularity", "item-knn", ask=()),
+        Row("ease-simulated-shop", draws=False),
+        Row("fm"),
+        Row("ncf"),
+        Row("two-tower-simulated-shop"),
+        Row("two-stage-simulated-shop"),
+    ),
+    pairs=against(("two-stage-simulated-shop",), _SHOP_SINGLE),
+    bars=(Bar("two stages together beat the best single model", ("two-stage-simulated-shop",), ahead_of=_SHOP_SINGLE),),
+)
+
+QUESTIONS: dict[str, Question] = {
+    question.name: question for question in (_NCF, _ML_1M, _FRAPPE, _SASREC, _BEAUTY, _RETAIL, _EVENTS, _BEHAVIOURS, _SHOP)
+}
