@@ -17,7 +17,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 TORCH_ALLOWED = {"models", "train", "experiment"}
 STDLIB_ONLY = {"environment"}
 NUMPY_ONLY = {"features", "recommend"}
-SCIPY_TOO = {"features/text.py"}  # a sparse decomposition, while training; serving needs only the vectors that came out
+# text: a sparse decomposition, while training; serving needs only the vectors. interactions: the input of sparse models
+SCIPY_TOO = {"features/interactions.py", "features/text.py"}
 
 
 def table() -> dict[str, set[str]]:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from aisle.features.fields import Field, Fields, join
 from aisle.features.histories import Histories
+from aisle.models.ease import EASE, EASEConfig
 from aisle.models.fm import FM, FMConfig
+from aisle.models.ials import IALS, IALSConfig
 from aisle.models.item_knn import ItemKNN, ItemKNNConfig
 from aisle.models.ncf import NCF, NCFConfig
 from aisle.models.popularity import Popularity, PopularityConfig
@@ -69,6 +71,10 @@ FITTED: dict[str, Callable[[], Any]] = {
     "popularity, decaying": lambda: Popularity.fit(PopularityConfig("decay"), train_part(), ITEMS, time_kind="order"),
     "item-kNN": lambda: ItemKNN.fit(ItemKNNConfig(), train_part(), ITEMS),
     "item-kNN, few neighbours": lambda: ItemKNN.fit(ItemKNNConfig(5, 0, "none"), train_part(), ITEMS),
+    "iALS": lambda: IALS.fit(IALSConfig(4, 16, 1.0, 0.03), train_part(), ITEMS),
+    "iALS, event weights": lambda: IALS.fit(IALSConfig(4, 16, event_weights=(("purchase", 3.0),)), train_part(), ITEMS),
+    "EASE": lambda: EASE.fit(EASEConfig(20), train_part(), ITEMS),
+    "EASE, with dropout": lambda: EASE.fit(EASEConfig(20, 0.3), train_part(), ITEMS),
     "FM": lambda: _fit_fm(with_fields=False),
     "FM with side features": lambda: _fit_fm(with_fields=True),
     "NeuMF": lambda: _fit_ncf(NCFConfig("neumf", 8, 8, (16, 8), dropout=0.1)),

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from aisle.experiment.job import Fitted, Job, ModelKind, trained
+from aisle.experiment.job import Fitted, Job, ModelKind, counted, trained
+from aisle.models.ease import EASE, EASEConfig
+from aisle.models.ials import IALS, IALSConfig
 from aisle.models.ncf import NCF, NCFConfig
+
+
+def _fit_ials(config: IALSConfig, job: Job) -> Fitted:
+    return counted(lambda: IALS.fit(config, job.counted_part, job.dataset.n_items, seed=job.train.seed))
+
+
+def _fit_ease(config: EASEConfig, job: Job) -> Fitted:
+    return counted(lambda: EASE.fit(config, job.counted_part, job.dataset.n_items))
 
 
 def _fit_ncf(config: NCFConfig, job: Job) -> Fitted:
@@ -11,5 +21,7 @@ def _fit_ncf(config: NCFConfig, job: Job) -> Fitted:
 
 
 KINDS: dict[str, ModelKind] = {
+    "ials": ModelKind(IALSConfig, _fit_ials, IALS.from_state, trained=False),
+    "ease": ModelKind(EASEConfig, _fit_ease, EASE.from_state, trained=False),
     "ncf": ModelKind(NCFConfig, _fit_ncf, NCF.from_state, trained=True),
 }
