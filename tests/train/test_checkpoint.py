@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from aisle.errors import AisleError
-from aisle.train.checkpoint import Checkpoint, Checkpoints, load_optimiser
+from aisle.train.checkpoint import Checkpoints
+from aisle.train.epoch_state import Checkpoint, load_optimiser
 
 GOOD = Checkpoint(
     3,

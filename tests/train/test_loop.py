@@ -124,7 +124,7 @@ def _last_epoch(folder: Path) -> int:
 
 def _identity() -> dict[str, str]:
     of_phase = loop._of_phase(checkpoint_file.Checkpoints(Path(), {"dataset": "abc"}), CONFIG, "choose")
-    assert of_phase is not None
+    assert isinstance(of_phase, checkpoint_file.Checkpoints)
     return dict(of_phase.identity)
 
 

@@ -19,7 +19,7 @@ from aisle.dataset.spill import Columns, Spill
 from aisle.errors import AisleError
 from aisle.logs.log import Log
 from aisle.logs.parse import REJECT_SCHEMA, TIME, Parsed
-from aisle.schema.manifest import ColumnKind
+from aisle.schema.columns import ColumnKind
 
 Progress = Callable[[int, int | None], None]
 

@@ -20,8 +20,8 @@ from aisle.logs.read import open_source
 from aisle.logs.recipe import TableRecipe
 from aisle.logs.sources import find_sources, reading
 from aisle.logs.values import as_float32, as_number, as_text
-from aisle.schema.columns import ALIASES, ITEM_ALIASES, ITEM_COLUMNS
-from aisle.schema.manifest import ArrayInfo, ColumnKind
+from aisle.schema.columns import ALIASES, ITEM_ALIASES, ITEM_COLUMNS, ColumnKind
+from aisle.schema.manifest import ArrayInfo
 from aisle.storage.arrays import write_array
 
 ITEM_NAMES: Aliases = {"item_id": ITEM_ALIASES["item_id"], **{name: ITEM_ALIASES.get(name, ()) for name in ITEM_COLUMNS}}

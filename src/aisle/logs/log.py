@@ -18,8 +18,7 @@ from aisle.logs.parse import Parsed, Plan, parse_batch
 from aisle.logs.read import open_source
 from aisle.logs.recipe import LogRecipe
 from aisle.logs.sources import find_sources
-from aisle.schema.columns import OPTIONAL
-from aisle.schema.manifest import ColumnKind
+from aisle.schema.columns import OPTIONAL, ColumnKind
 
 _TIME_SAMPLE = 100_000
 

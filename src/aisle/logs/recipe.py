@@ -30,9 +30,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aisle.errors import AisleError, did_you_mean
-from aisle.schema.columns import COLUMNS
+from aisle.schema.columns import COLUMNS, ColumnKind
 from aisle.schema.events import Event, event_names
-from aisle.schema.manifest import ColumnKind
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "xlsx")
 Format = Literal["auto", "csv", "tsv", "jsonl", "parquet", "xlsx"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+ColumnKind = Literal["number", "integer", "category", "categories", "group", "text"]
+
 REQUIRED = ("user_id", "item_id")
 EVENT = "event"
 TIMESTAMP = "timestamp"

@@ -9,11 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aisle.errors import AisleError
+from aisle.schema.columns import ColumnKind
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
-
-ColumnKind = Literal["number", "integer", "category", "categories", "group", "text"]
 
 
 class _Contract(BaseModel):

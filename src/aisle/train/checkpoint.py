@@ -6,37 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from aisle.errors import AisleError
 from aisle.storage.atomic import remove, write_atomic
+from aisle.train.epoch_state import Checkpoint
 
 _HEADER = "aisle"
 _MODEL, _OPTIMISER, _AVERAGE = "model/", "optimiser/", "average/"
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Everything that the next epoch depends on.
-
-    Attributes:
-        epoch: the last finished one, 1-based.
-        model: the module's tensors by name.
-        optimiser: parameter number -> its tensors by name.
-        average: averaged weights by name; none where nothing is averaged.
-        facts: JSON values: records, best epoch and value, loss scale.
-    """
-
-    epoch: int
-    model: Mapping[str, Tensor]
-    optimiser: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
-    average: Mapping[str, Tensor] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,9 +34,9 @@ class Checkpoints:
     identity: Mapping[str, str] = field(default_factory=dict)
     resume: bool = False
 
-    def phase(self, name: str) -> Checkpoints:
-        """Return the same for one phase."""
-        return Checkpoints(self.folder / name, self.identity, self.resume)
+    def phase(self, name: str, settings: Mapping[str, str]) -> Checkpoints:
+        """Return the same for one phase, with more in its identity."""
+        return Checkpoints(self.folder / name, {**self.identity, **settings}, self.resume)
 
     def clear(self) -> None:
         """Remove every checkpoint."""
@@ -125,12 +105,6 @@ def check_identity(place: Path, seen: Mapping[str, str], wanted: Mapping[str, st
                 hint=f"put {key} back, or train again without --resume",
                 code="E506",
             )
-
-
-def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:
-    """Put saved state into a new optimiser that was made with the same settings."""
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": {number: dict(tensors) for number, tensors in state.items()}, "param_groups": groups})
 
 
 def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 import torch
 
 from aisle.features.histories import Histories
-from aisle.train.checkpoint import Checkpoints
 from aisle.train.config import TrainConfig
 from aisle.train.device import check_precision, describe_device, pick_device
+from aisle.train.epoch_state import CheckpointStore
 from aisle.train.loop import Batches, FitResult, fit
 from aisle.train.sampler import PairSampler
 from aisle.train.watch import EpochRecord, Watch
@@ -58,7 +58,7 @@ def train_model(  # noqa: PLR0913 - one call, every part of it named
     *,
     batches: Callable[[PartT, TrainConfig, torch.device], Batches],
     watch: Watch | None = None,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: CheckpointStore | None = None,
 ) -> Trained[ModelT]:
     """Train in one or two phases.
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from aisle.errors import AisleError
 from aisle.recommend.scorer import Scorer
 from aisle.train.averaging import WeightAverage
-from aisle.train.checkpoint import Checkpoint, Checkpoints, load_optimiser
 from aisle.train.config import TrainConfig
 from aisle.train.early_stopping import EarlyStopping
+from aisle.train.epoch_state import Checkpoint, CheckpointStore, load_optimiser
 from aisle.train.seeds import stream_seed
 from aisle.train.step import Stepper
 from aisle.train.watch import EpochRecord, Progress, Watch
@@ -61,7 +61,7 @@ def fit(
     config: TrainConfig,
     *,
     watch: Watch | None = None,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: CheckpointStore | None = None,
     phase: str = "choose",
 ) -> FitResult:
     """Train a module where it is, and leave the best weights in it.
@@ -99,7 +99,7 @@ class _Loop:
     batches: Batches
     config: TrainConfig
     watch: Watch
-    checkpoints: Checkpoints | None
+    checkpoints: CheckpointStore | None
     phase: str
     records: list[EpochRecord] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -155,7 +155,7 @@ class _Loop:
         if self.watch.validate is not None:
             self.best = self._best_weights(self.checkpoints, last)
 
-    def _best_weights(self, checkpoints: Checkpoints, last: Checkpoint) -> dict[str, Tensor]:
+    def _best_weights(self, checkpoints: CheckpointStore, last: Checkpoint) -> dict[str, Tensor]:
         """Return the weights of the best epoch; `best` is written after `last`, so a kill may have come between."""
         if self.stopping.best_epoch == last.epoch:
             checkpoints.save("best", Checkpoint(last.epoch, {**last.model, **last.average}))
@@ -218,12 +218,12 @@ class _Loop:
             self.checkpoints.save("best", Checkpoint(epoch, self.best))
 
 
-def _of_phase(checkpoints: Checkpoints | None, config: TrainConfig, phase: str) -> Checkpoints | None:
+def _of_phase(checkpoints: CheckpointStore | None, config: TrainConfig, phase: str) -> CheckpointStore | None:
     """Return the phase's own checkpoints; every setting but the number of epochs belongs to a run's identity."""
     if checkpoints is None:
         return None
     settings = {f"train.{key}": str(value) for key, value in asdict(config).items() if key != "epochs"}
-    return replace(checkpoints.phase(phase), identity={**checkpoints.identity, **settings})
+    return checkpoints.phase(phase, settings)
 
 
 @contextmanager
