@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +35,7 @@ def facts_of(n_items: int, n_users: int, fallback: NDArray[np.float32] | None = 
 
 
 def random_shop(seed: int, *, ties: bool = True, out_share: float = 0.2) -> tuple[TableScorer, Cases, Facts]:
-    """Return a scorer with ties, gaps and strangers, and questions with several right answers, some of them seen."""
+    """Return a scorer with ties, gaps and strangers, and questions with several right answers, some of them known, some seen."""
     rng = np.random.default_rng(seed)
     n_users, n_items = int(rng.integers(1, 8)), int(rng.integers(4, 20))
     distinct = rng.permutation(n_users * n_items).reshape(n_users, n_items)
@@ -44,5 +46,8 @@ def random_shop(seed: int, *, ties: bool = True, out_share: float = 0.2) -> tupl
     fallback = rng.integers(0, 3, n_items).astype(np.float32)
     strangers = frozenset(np.flatnonzero(rng.random(n_users) < 0.2).tolist())
     cases = cases_of(list(range(n_users)), known, targets)
+    if seed % 2:  # half of the shops tell what is seen from what is known
+        seen = histories(*(rng.integers(0, n_items, rng.integers(0, 4)).tolist() for _ in range(n_users)))
+        cases = replace(cases, seen=seen)
     facts = Facts.of(Histories.empty(n_users), n_items)
     return TableScorer(table, strangers), cases, Facts(fallback, facts.item_events, facts.user_events)

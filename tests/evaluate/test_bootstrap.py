@@ -47,3 +47,20 @@ def test_no_resamples_give_no_interval() -> None:
 
 def test_a_value_that_never_varies_has_an_interval_of_no_width() -> None:
     assert intervals(np.full((50, 1), 0.25), resamples=100, seed=0) == pytest.approx(np.array([[0.25, 0.25]]))
+
+
+def test_asking_the_same_shoppers_more_often_does_not_narrow_the_interval() -> None:
+    value = np.random.default_rng(0).random((300, 2))
+    once = intervals(value, resamples=200, seed=5, user_C=np.arange(300))
+    three_times = intervals(np.repeat(value, 3, axis=0), resamples=200, seed=5, user_C=np.repeat(np.arange(300), 3))
+    assert three_times == pytest.approx(once)
+    assert np.array_equal(once, intervals(value, resamples=200, seed=5)), "shoppers with one case each change nothing"
+
+
+def test_shoppers_are_drawn_with_all_of_their_cases() -> None:
+    # Shopper 7 has three cases worth 1, shopper 2 one worth 0. Drawn are (7, 7), (7, 2), (2, 7) or (2, 2), with the means
+    # 1, 3/4, 3/4 and 0: the quantiles at .025 and .975 of many draws are 0 and 1, and the middle of them is 3/4.
+    value, user = np.array([[1.0], [0.0], [1.0], [1.0]]), np.array([7, 2, 7, 7])
+    assert intervals(value, resamples=500, seed=1, user_C=user).tolist() == [[0.0, 1.0]]
+    means = bootstrap._draw_shoppers(value, np.array([1, 0, 1, 1]), 500, np.random.default_rng(0))
+    assert set(means.ravel().tolist()) == {0.0, 0.75, 1.0}

@@ -15,7 +15,7 @@ from aisle.evaluate.protocol import EvaluateConfig
 from aisle.evaluate.ranking import rank
 from aisle.recommend.recommender import recommend
 from tests.evaluate.questions import OUT, cases_of, facts_of, random_shop
-from tests.recommend.scorers import TableScorer
+from tests.recommend.scorers import TableScorer, histories
 
 FULL = EvaluateConfig(resamples=0)
 SAMPLED = EvaluateConfig(protocol="sampled", resamples=0)
@@ -29,7 +29,7 @@ def naive(scorer: TableScorer, cases: Cases, facts: Facts, *, filter_seen: bool 
     """Sort the whole catalogue of every case, model first, then popularity; among equals, wrong answers first."""
     found = []
     for case, user in enumerate(cases.user.tolist()):
-        seen = set(cases.known.row(case).tolist()) if filter_seen else set()
+        seen = set(cases.no_news.row(case).tolist()) if filter_seen else set()
         right = cases.target_item[cases.target_offsets[case] : cases.target_offsets[case + 1]].tolist()
         score = facts.fallback if user in scorer.strangers else scorer.table_UV[user]
 
@@ -126,7 +126,8 @@ def test_what_is_measured_is_what_is_recommended(seed: int, k: int, seen: bool) 
     facts = replace(facts, fallback=np.random.default_rng(seed).permutation(facts.n_items).astype(np.float32))
     config = replace(FULL, filter_seen=seen, k=(k,))
     result = rank(scorer, cases, config, facts)
-    shown = recommend(scorer, facts.fallback, cases.user.astype(np.int64), cases.known, k=k, filter_seen=seen)
+    users = cases.user.astype(np.int64)
+    shown = recommend(scorer, facts.fallback, users, cases.known, k=k, filter_seen=seen, seen=cases.seen)
     lists = {(int(row), int(item)): int(place) for row, item, place in zip(shown.row, shown.item, shown.rank, strict=True)}
     for case, item, place in zip(result.ranks.case, cases.target_item, result.ranks.rank, strict=True):
         assert lists.get((int(case), int(item))) == (place if place <= k else None)
@@ -169,6 +170,12 @@ def test_seen_negatives_do_not_compete_unless_asked() -> None:
     scorer = table([9, 5, 8, 1, 7])
     assert rank(scorer, cases, SAMPLED, facts_of(5, 1)).ranks.rank.tolist() == [1]
     assert rank(scorer, cases, replace(SAMPLED, filter_seen=False), facts_of(5, 1)).ranks.rank.tolist() == [2]
+
+
+def test_random_negatives_are_drawn_among_what_was_not_seen() -> None:
+    # Of items 0..3 the shopper knows 2 and has seen 3, and 0 is right: what is left to be wrong is 1 and 2.
+    cases = replace(cases_of([0], [[2]], [[0]]), seen=histories([3]))
+    assert rank(table([5, 6, 7, 8]), cases, replace(SAMPLED, negatives=2), facts_of(4, 1)).ranks.rank.tolist() == [3]
 
 
 def test_the_same_score_for_everything_is_worth_nothing() -> None:

@@ -52,6 +52,8 @@ def shop(seed: int) -> tuple[NDArray[np.float32], Cases, Facts]:
 def test_screening_never_changes_a_metric() -> None:
     for seed in range(12):
         table_UV, cases, facts = shop(seed)
+        if seed % 2:
+            cases = replace(cases, known=cases.known.where(np.arange(len(cases.known.item)) % 3 > 0), seen=cases.known)
         strangers = frozenset({3, 4})
         for config in (QUICK, replace(QUICK, filter_seen=False)):
             plain = evaluate(TableScorer(table_UV, strangers), cases, config, facts)
@@ -89,3 +91,14 @@ def test_an_answer_that_is_only_just_beaten_is_looked_at_again() -> None:
     assert screen(cases).tolist() == [True]
     table_UV[0, :12] = 101
     assert screen(cases).tolist() == [False]
+
+
+def test_items_that_were_seen_prove_nothing() -> None:
+    # 12 popular items stand far above the answer, and the shopper has seen them all: the answer is recommended first.
+    table_UV = np.zeros((1, ITEMS), np.float32)
+    table_UV[0, :12], table_UV[0, 600] = 200, 100
+    cases = Cases(np.zeros(1, np.int32), histories([0]), np.array([0, 1]), np.array([600], np.int32))
+    screen = screening.make_screen(SharedTable(table_UV), Facts.of(histories(list(range(100))), ITEMS), QUICK)
+    assert screen is not None
+    assert screen(cases).tolist() == [False]
+    assert screen(replace(cases, seen=histories(list(range(12))))).tolist() == [True]

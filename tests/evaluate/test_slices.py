@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 
 from aisle.evaluate.facts import Facts
 from aisle.evaluate.slices import cut_slices
-from tests.evaluate.questions import cases_of
+from tests.evaluate.questions import cases_of, facts_of
+from tests.recommend.scorers import histories
 
 CASES = cases_of([0, 1, 2], [[], [], []], [[0, 1], [1], [2]])
 
@@ -29,3 +32,11 @@ def test_active_users_fall_into_thirds() -> None:
 def test_a_slice_that_is_everything_or_nothing_is_not_shown() -> None:
     facts = Facts(np.zeros(3, np.float32), np.array([5, 5, 5]), np.array([4, 4, 4]))
     assert list(cut_slices(CASES, facts)) == []
+
+
+def test_a_pair_is_a_repeat_when_the_shopper_met_the_item_by_any_event() -> None:
+    # The first shopper knows 1 and has seen 2 as well; the second has met nothing.
+    cases = replace(cases_of([0, 1], [[1], []], [[0, 1, 2], [1]]), seen=histories([2], []))
+    keep = {name: mask.tolist() for name, mask in cut_slices(cases, facts_of(3, 2)) if name.startswith("pairs")}
+    assert keep == {"pairs: repeats": [False, True, True, False], "pairs: new": [True, False, False, True]}
+    assert not [name for name, _ in cut_slices(CASES, facts_of(3, 3)) if name.startswith("pairs")], "nobody met anything"

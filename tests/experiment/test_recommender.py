@@ -53,3 +53,31 @@ def test_arrays_of_another_model_are_refused(with_segments: Dataset, tmp_path: P
     (tmp_path / "popularity" / "model.safetensors").replace(tmp_path / "ncf" / "model.safetensors")
     with pytest.raises(AisleError, match="E307"):
         Recommender.load(tmp_path / "ncf")
+
+
+def test_an_item_that_was_only_viewed_is_recommended_when_only_purchases_count_as_seen(dataset: Dataset, tmp_path: Path) -> None:
+    buying = [*QUICK, 'split.target_events=["purchase"]', 'split.seen_events=["purchase"]']
+    model = Recommender(load_recipe("popularity", buying)).fit(dataset)
+    viewed = bought = 0
+    users = [user for user in dataset.users.decode(range(dataset.n_users)) if model.known_events(user)]
+    shown = model.recommend(users, k=dataset.n_items)
+    for (user,), table in shown.group_by("user_id"):
+        met, items = model.known_events(user), set(table["item_id"])
+        bought_items = {item for item, event in met if event == "purchase"}
+        assert not bought_items & items
+        bought += len(bought_items)
+        viewed += len({item for item, event in met if event == "view"} & items)
+    assert viewed > 0
+    assert bought > 0
+    model.save(tmp_path / "model")
+    loaded = Recommender.load(tmp_path / "model")
+    assert loaded.recommend(users[:20], k=5).equals(model.recommend(users[:20], k=5))
+
+
+def test_a_model_that_may_know_the_last_events_still_hides_all_that_was_seen(dataset: Dataset, tmp_path: Path) -> None:
+    short = Recommender(load_recipe("item-knn", [*QUICK, "split.known_events=2"])).fit(dataset)
+    full = Recommender(load_recipe("popularity", QUICK)).fit(dataset)
+    user = max(dataset.users.decode(range(dataset.n_users)), key=lambda user: len(full.known_events(user)))
+    assert short.known_events(user) == full.known_events(user)[-2:]
+    seen = {item for item, _ in full.known_events(user)}
+    assert not seen & set(short.recommend([user], k=50)["item_id"])

@@ -30,6 +30,16 @@ def test_seen_items_stay_when_asked_for() -> None:
     assert lists(result) == {0: [(1, "model")]}
 
 
+def test_what_is_seen_can_be_less_than_what_is_known() -> None:
+    known, seen = histories([1, 2]), histories([2])
+    result = recommend(TableScorer(TABLE), POPULAR, np.array([0]), known, k=4, seen=seen)
+    assert lists(result) == {0: [(1, "model"), (3, "model"), (0, "model")]}
+    filled = recommend(TableScorer(TABLE), POPULAR, np.array([1]), known, k=4, seen=seen)
+    assert lists(filled) == {0: [(0, "popular"), (1, "popular"), (3, "popular")]}
+    few = recommend(TableScorer(TABLE), POPULAR, np.array([0]), known, k=4, seen=seen, candidates=np.array([1, 2]))
+    assert lists(few) == {0: [(1, "model")]}
+
+
 def test_an_unknown_user_gets_what_is_popular_and_is_told_so() -> None:
     result = recommend(TableScorer(TABLE), POPULAR, np.array([-1, 0]), histories([], []), k=2)
     assert lists(result) == {0: [(0, "popular"), (1, "popular")], 1: [(1, "model"), (2, "model")]}

@@ -81,7 +81,7 @@ def compare(a: Evaluation, b: Evaluation, *, resamples: int = 1000, seed: int = 
     if resamples < 1:
         raise AisleError(f"resamples is {resamples}; an interval needs at least 1", hint="use 1000", code="E705")
     difference_CM = np.stack([b.metrics[name] - a.metrics[name] for name in names], axis=1)
-    low_high = intervals(difference_CM, resamples=resamples, seed=seed)
+    low_high = intervals(difference_CM, resamples=resamples, seed=seed, user_C=a.user)
     rows = tuple(
         Difference(name, a.means[name], b.means[name], float(mean), (float(low), float(high)), verdict(low, high))
         for name, mean, (low, high) in zip(names, difference_CM.mean(axis=0), low_high, strict=True)

@@ -85,7 +85,7 @@ def evaluate(scorer: Scorer, cases: Cases, config: EvaluateConfig, facts: Facts)
         aggregates = {f"Coverage@{k}": metrics.coverage(ranking.item, k, facts.n_items) for k in config.k}
         if facts.category is not None:
             by_case |= {f"Diversity@{k}": metrics.diversity(ranking.item, k, facts.category) for k in config.k}
-    means, interval_of = _summary(by_case, config)
+    means, interval_of = _summary(by_case, cases.user, config)
     return Evaluation(
         protocol=describe(cases, config, facts.n_items),
         user=np.asarray(cases.user, np.int32),
@@ -107,10 +107,10 @@ def _rank_metrics(ranks: Ranks, k_list: tuple[int, ...], price_T: NDArray[np.flo
 
 
 def _summary(
-    by_case: dict[str, NDArray[np.float64]], config: EvaluateConfig
+    by_case: dict[str, NDArray[np.float64]], user_C: NDArray[np.int32], config: EvaluateConfig
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     value_CM = np.stack(list(by_case.values()), axis=1)
-    low_high = intervals(value_CM, resamples=config.resamples, seed=config.seed)
+    low_high = intervals(value_CM, resamples=config.resamples, seed=config.seed, user_C=user_C)
     means = {name: float(value.mean()) for name, value in by_case.items()}
     return means, {name: (float(low), float(high)) for name, (low, high) in zip(by_case, low_high, strict=True)}
 
@@ -120,9 +120,9 @@ def _slices(
 ) -> tuple[Slice, ...]:
     parts = []
     for name, keep_T in cut_slices(cases, facts):
-        kept, _ = ranks.only(keep_T)
+        kept, left = ranks.only(keep_T)
         by_case = _rank_metrics(kept, config.k, None if price_T is None else price_T[keep_T])
-        parts.append(Slice(name, len(kept.count), *_summary(by_case, config)))
+        parts.append(Slice(name, len(kept.count), *_summary(by_case, cases.user[left], config)))
     return tuple(parts)
 
 

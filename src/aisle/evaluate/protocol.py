@@ -74,13 +74,14 @@ def describe(cases: Cases, config: EvaluateConfig, n_items: int) -> dict[str, ob
 
 
 def fingerprint(cases: Cases) -> str:
-    """Return the SHA-256 of the questions: who is asked, what is known, what is right, what is wrong."""
+    """Return the SHA-256 of the questions: who is asked, what is no news to them, what is right, what is wrong.
+
+    What a model may know is not part of it, so a model that reads purchases and one that reads views too can be compared.
+    """
     digest = hashlib.sha256()
-    arrays: list[NDArray[Any]] = [cases.user, cases.known.offsets, cases.known.item, cases.target_offsets, cases.target_item]
+    arrays: list[NDArray[Any]] = [cases.user, cases.no_news.offsets, cases.no_news.item, cases.target_offsets, cases.target_item]
     if cases.negatives is not None:
         arrays.append(cases.negatives)
-    if cases.seen is not None:
-        arrays += [cases.seen.offsets, cases.seen.item]
     for array in arrays:
         digest.update(f"{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
