@@ -48,3 +48,13 @@ def test_empty_histories_have_rows_without_events() -> None:
     assert rows_of(Histories.empty(3)) == [[], [], []]
     assert rows_of(Histories.empty(0)) == []
     assert rows_of(Histories.empty(2).take(np.array([1, -1]))) == [[], []]
+
+
+def test_the_context_of_a_question_follows_its_history() -> None:
+    asked = Histories.empty(2).at(np.array([[4, -1], [7, 2]], np.int32))
+    assert asked.context is not None
+    taken = asked.take(np.array([1, -1, 1]))
+    assert taken.context is not None
+    assert taken.context.tolist() == [[7, 2], [-1, -1], [7, 2]]  # nobody is asked in no context
+    assert asked.where(np.zeros(0, bool)).context is asked.context
+    assert asked.at(None).take(np.array([0])).context is None

@@ -15,8 +15,9 @@ from aisle.dataset import layout
 from aisle.dataset.order import canonical_order, group_numbers, repeated
 from aisle.dataset.spill import Columns, Spill
 from aisle.logs.parse import TIME
+from aisle.schema.columns import ColumnKind
 from aisle.schema.events import Event
-from aisle.schema.manifest import ArrayInfo, ColumnKind
+from aisle.schema.manifest import ArrayInfo
 from aisle.storage.arrays import ArrayWriter, write_array
 
 # Rows that are sorted at once. Sorting takes about 150 bytes a row: 0.6 GB.
@@ -141,9 +142,10 @@ def _scatter(piece: Columns, part_of_user: NDArray[np.int64], parts: list[Spill]
 def _final_codes(rows: Columns, job: Job) -> Columns:
     for name, final in job.final.items():
         codes = rows[name]
-        rows[name] = final[codes] if name in ("user", "item") else _with_missing(final, codes)
+        rows[name] = final[codes] if name in ("user", "item") else final_codes(final, codes)
     return rows
 
 
-def _with_missing(final: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.int32]:
+def final_codes(final: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return what provisional numbers became; -1, missing, stays."""
     return np.concatenate([final, np.array([-1], np.int32)])[codes]

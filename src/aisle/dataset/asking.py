@@ -49,35 +49,50 @@ def last_events(histories: Histories, most: int | None) -> Histories:
 
 
 def ask_users(log: SplitLog, asked: NDArray[np.bool_], before: Past, config: SplitConfig) -> Cases:
-    """Ask every user with an asked event, or a sample of them, for the items of these events at once."""
-    keys = log.events.rows[asked] * log.n_items + log.events.item[asked]
-    user = distinct(keys // log.n_items)
-    case = np.searchsorted(user, keys // log.n_items)
-    return ask_pairs(user, case, keys % log.n_items, before, config, n_items=log.n_items)
+    """Ask every user with an asked event, or a sample of them, for the items of these events at once.
+
+    The circumstances of such a question are those of its first event.
+    """
+    row, item = log.events.rows[asked], log.events.item[asked].astype(np.int64)
+    user, first = np.unique(row, return_index=True)
+    context = None if log.context is None else log.context[asked][first]
+    questions = Asked(user, np.searchsorted(user, row), item, context=context)
+    return ask_pairs(questions, before, config, n_items=log.n_items)
 
 
-def ask_pairs(  # noqa: PLR0913 - one question's parts
-    user: NDArray[np.integer],
-    case: NDArray[np.int64],
-    item: NDArray[np.int64],
-    before: Past,
-    config: SplitConfig,
-    *,
-    n_items: int,
-    negatives: NDArray[np.int32] | None = None,
-) -> Cases:
+@dataclass(frozen=True)
+class Asked:
+    """Q questions with P right answers, before those that a shopper has seen are taken out.
+
+    Attributes:
+        user: (Q,) user codes.
+        case: (P,) int64 the question of each right answer.
+        item: (P,) int64 item codes.
+        negatives: (Q, N) fixed wrong answers, if there are some.
+        context: (Q, F) codes of the circumstances, if the log has some.
+    """
+
+    user: NDArray[np.integer]
+    case: NDArray[np.int64]
+    item: NDArray[np.int64]
+    negatives: NDArray[np.int32] | None = None
+    context: NDArray[np.int32] | None = None
+
+
+def ask_pairs(asked: Asked, before: Past, config: SplitConfig, *, n_items: int) -> Cases:
     """Make cases of distinct (case, item) pairs, without seen items unless repeats are asked, and without empty cases."""
-    keys = distinct(case * n_items + item)
+    keys = distinct(asked.case * n_items + asked.item)
     if not config.repeats:
-        keys = keys[~contains(pairs(before.no_news.take(user), n_items), keys)]
+        keys = keys[~contains(pairs(before.no_news.take(asked.user), n_items), keys)]
     kept = _sample(distinct(keys // n_items), config)
     keys = keys[contains(kept, keys // n_items)]
-    offsets = np.searchsorted(keys // n_items, np.append(kept, len(user))).astype(np.int64)
-    asked = user[kept].astype(np.int32)
-    known = last_events(before.known.take(asked), config.known_events)
-    seen = None if before.seen is None else before.seen.take(asked)
-    chosen = None if negatives is None else negatives[kept]
-    return Cases(asked, known, offsets, (keys % n_items).astype(np.int32), chosen, seen)
+    offsets = np.searchsorted(keys // n_items, np.append(kept, len(asked.user))).astype(np.int64)
+    user = asked.user[kept].astype(np.int32)
+    known = last_events(before.known.take(user), config.known_events)
+    known = known.at(None if asked.context is None else asked.context[kept])
+    seen = None if before.seen is None else before.seen.take(user)
+    negatives = None if asked.negatives is None else asked.negatives[kept]
+    return Cases(user, known, offsets, (keys % n_items).astype(np.int32), negatives, seen)
 
 
 def ask_events(log: SplitLog, asked: NDArray[np.bool_], config: SplitConfig) -> Cases:
@@ -91,6 +106,7 @@ def ask_events(log: SplitLog, asked: NDArray[np.bool_], config: SplitConfig) -> 
         place = place[_goes_on(log, place)]
     place = _sample(place, config)
     known = _before(log, log.positive, place, config.known_events)
+    known = known.at(None if log.context is None else log.context[place])
     seen = _before(log, log.seen, place, None) if _tells_apart(log, config) else None
     user = log.events.rows[place].astype(np.int32)
     return Cases(user, known, np.arange(len(place) + 1, dtype=np.int64), log.events.item[place], None, seen)

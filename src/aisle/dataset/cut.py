@@ -22,6 +22,7 @@ class SplitLog:
         seen: (E,) bool, what makes an item no news to its shopper.
         n_items: size of the catalogue.
         session: (E,) which of its user's sessions each event belongs to; None where the log has none, or nobody asks.
+        context: (E, F) codes of the circumstances of each event; None where the log has none.
     """
 
     events: Histories
@@ -31,6 +32,7 @@ class SplitLog:
     seen: NDArray[np.bool_]
     n_items: int
     session: NDArray[np.integer] | None = None
+    context: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def leave_one_out(log: SplitLog, *, repeats: bool) -> Cut:
     asked, count, end = _asked_places(log, repeats=repeats)
     able = np.flatnonzero(count >= 2)
     validation_place, test_place = asked[end[able] - 2], asked[end[able] - 1]
-    able, validation_place, test_place = _with_a_past(log, able, validation_place, test_place)
+    able, validation_place, test_place = _with_a_past(log, able, validation_place, test_place, log.positive)
     return Cut(
         before_validation=_before(log, able, validation_place),
         validation=_only(log, validation_place),
@@ -96,14 +98,19 @@ def leave_one_out(log: SplitLog, *, repeats: bool) -> Cut:
     )
 
 
-def leave_last_for_validation(log: SplitLog, *, repeats: bool) -> Cut:
-    """Keep every event for the test, which comes from a file, and ask for each user's last one in validation."""
-    asked, count, end = _asked_places(log, repeats=repeats)
+def leave_last_for_validation(log: SplitLog, *, repeats: bool, hide_answers: bool) -> Cut:
+    """Keep every event for the test, which comes from a file, and ask for each user's last one in validation.
+
+    With `hide_answers` it may be any target event, and what came before it with the same item is forgotten: so the
+    publisher made the test.
+    """
+    asked, count, end = _asked_places(log, repeats=repeats or hide_answers)
     able = np.flatnonzero(count >= 1)
     place = asked[end[able] - 1]
-    able, place, _ = _with_a_past(log, able, place, place)
+    hidden = _same_pair(log, able, place) if hide_answers else np.zeros(len(log.index), np.bool_)
+    able, place, _ = _with_a_past(log, able, place, place, log.positive & ~hidden)
     return Cut(
-        before_validation=_before(log, able, place),
+        before_validation=_before(log, able, place) & ~(hidden & np.isin(log.events.rows, able)),
         validation=_only(log, place),
         before_test=np.ones(len(log.index), np.bool_),
         test=np.zeros(len(log.index), np.bool_),
@@ -128,12 +135,24 @@ def first_time(log: SplitLog) -> NDArray[np.bool_]:
 
 
 def _with_a_past(
-    log: SplitLog, user: NDArray[np.int64], first_place: NDArray[np.int64], last_place: NDArray[np.int64]
+    log: SplitLog,
+    user: NDArray[np.int64],
+    first_place: NDArray[np.int64],
+    last_place: NDArray[np.int64],
+    counts: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Keep users with a positive event before the first place."""
-    before = np.concatenate([[0], np.cumsum(log.positive)])
+    """Keep users with an event that counts, (E,) bool, before the first place."""
+    before = np.concatenate([[0], np.cumsum(counts)])
     past = before[first_place] > before[log.events.offsets[user]]
     return user[past], first_place[past], last_place[past]
+
+
+def _same_pair(log: SplitLog, user: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say which events are of the same user and item as their user's place: (E,) bool."""
+    item_U = np.full(len(log.events), -1, np.int64)
+    item_U[user] = log.events.item[place]
+    same: NDArray[np.bool_] = item_U[log.events.rows] == log.events.item
+    return same
 
 
 def _before(log: SplitLog, user: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.bool_]:

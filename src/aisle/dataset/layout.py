@@ -9,9 +9,11 @@
     events.<column>          optional and context columns, by kind
     items.<feature>          catalogue, one row an item of `items.id`, by kind
     users.<feature>          users table, one row a user of `users.id`, by kind
-    test.user                (cases,) int32 user codes, where the publisher fixed the test
+    test.user                (cases,) int32 user codes, where the publisher fixed the test: one case a user, or one a line
+                             of the test file where it has context columns
     test.offsets             (cases + 1,) int64: case c's right answers are offsets[c]:offsets[c + 1]
     test.item                (answers,) int32 item codes
+    test.context.<column>    (cases,) int32 codes into the vocabulary of events.<column>, -1 missing
     test.negatives           (cases, N) int32 fixed wrong answers, -1 padded; absent where the publisher has none
 
 Kinds: number = float32, NaN missing. integer = int32, -1 missing. group = uint32. category = int32 codes, -1 missing,
@@ -39,6 +41,11 @@ REJECTS_NAME = "rejects.parquet"
 def event_column(name: str) -> str:
     """Return the array name of an optional or context column."""
     return f"events.{name}"
+
+
+def test_context(name: str) -> str:
+    """Return the array name of a context column of the publisher's test."""
+    return f"test.context.{name}"
 
 
 def item_feature(name: str) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aisle import __version__
 from aisle.dataset import layout
 from aisle.dataset.answers import Answers, Negatives, WrongAnswers, read_answers, read_ncf_negatives, write_cases
-from aisle.dataset.arrange import Arranged, Job, arrange
+from aisle.dataset.arrange import Arranged, Job, arrange, final_codes
 from aisle.dataset.codes import FinalIds, final_categories, write_texts
 from aisle.dataset.ingest import Ingested, Progress, ingest
 from aisle.dataset.tables import ITEM_NAMES, USER_NAMES, Table, known_kinds, read_table, rows_by_code, write_table
@@ -95,7 +95,7 @@ def prepare(  # noqa: PLR0913 - one door for a log and the files beside it
     extras = Extras(
         None if items is None else read_table(items, recipe.items, "item_id", ITEM_NAMES),
         None if users is None else read_table(users, recipe.users, "user_id", USER_NAMES),
-        None if test is None else read_answers(test, recipe.test),
+        None if test is None else read_answers(test, recipe.test, _category_context(log)),
         None if negatives is None else read_ncf_negatives(Path(negatives)),
     )
     _check_place(Path(out), log, extras)
@@ -106,6 +106,11 @@ def prepare(  # noqa: PLR0913 - one door for a log and the files beside it
         manifest = _manifest(log, extras, state, written, _source_infos(log, state, hashes))
         write_atomic(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1))
     return manifest
+
+
+def _category_context(log: Log) -> list[str]:
+    """Return the context columns that models can read: those of words, not of numbers."""
+    return [name for name in log.columns if name in log.recipe.context and log.columns[name] == "category"]
 
 
 def _check_arguments(max_rejects: float, test: Any, negatives: Any) -> None:
@@ -142,7 +147,7 @@ def _write(log: Log, extras: Extras, state: Ingested, folder: Path) -> _Written:
     arrays |= arranged.arrays
     arrays |= write_table(extras.items, _rows(extras.items, items), folder, "items")
     arrays |= write_table(extras.users, _rows(extras.users, users), folder, "users")
-    arrays |= _write_test(extras, users, items, folder)
+    arrays |= _write_test(extras, users, items, _test_context(extras, state, final), folder)
     return _Written(users, items, arranged, arrays)
 
 
@@ -153,6 +158,8 @@ def _add_ids(extras: Extras, state: Ingested) -> None:
     if extras.answers is not None:
         state.users.encode(extras.answers.user)
         state.items.encode(extras.answers.item)
+        for name, texts in extras.answers.context.items():
+            state.categories[name].encode(texts)
     if extras.negatives is not None:
         state.items.encode(extras.negatives.item)
 
@@ -178,14 +185,22 @@ def _rows(table: Table | None, ids: FinalIds) -> NDArray[np.int64]:
     return rows_by_code(None if table is None else ids.find(table.ids), len(ids))
 
 
-def _write_test(extras: Extras, users: FinalIds, items: FinalIds, folder: Path) -> dict[str, ArrayInfo]:
+def _test_context(extras: Extras, state: Ingested, final: dict[str, NDArray[np.int32]]) -> dict[str, NDArray[np.int32]]:
+    """Return the context of the test's lines by code."""
+    given = {} if extras.answers is None else extras.answers.context
+    return {name: final_codes(final[name], state.categories[name].encode(texts)) for name, texts in given.items()}
+
+
+def _write_test(
+    extras: Extras, users: FinalIds, items: FinalIds, context: dict[str, NDArray[np.int32]], folder: Path
+) -> dict[str, ArrayInfo]:
     if extras.answers is None:
         return {}
     wrong = None
     if extras.negatives is not None:
         given = extras.negatives
         wrong = WrongAnswers(users.find(given.user), items.find(given.item), given.length, given.path)
-    return write_cases(users.find(extras.answers.user), items.find(extras.answers.item), wrong, folder)
+    return write_cases(users.find(extras.answers.user), items.find(extras.answers.item), wrong, folder, context)
 
 
 def _manifest(log: Log, extras: Extras, state: Ingested, written: _Written, sources: tuple[SourceInfo, ...]) -> Manifest:

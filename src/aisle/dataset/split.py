@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from aisle.dataset import cut as cutting
 from aisle.dataset import layout
-from aisle.dataset.asking import Past, ask_events, ask_pairs, ask_users, past
+from aisle.dataset.asking import Asked, Past, ask_events, ask_pairs, ask_users, past
 from aisle.dataset.cases import Cases, Split
+from aisle.dataset.context import event_context, test_context
 from aisle.dataset.cut import Cut, SplitLog
 from aisle.dataset.kcore import core_mask
 from aisle.dataset.negatives import sample_unseen
@@ -97,6 +98,12 @@ def _check_asking(dataset: Dataset, config: SplitConfig) -> None:
             hint='use kind = "time" (--set split.kind=time), or ask = "rest"',
             code="E256",
         )
+    if config.hide_answers and config.kind != "files":
+        raise AisleError(
+            f'hide_answers = true makes validation like a publisher\'s test, and kind is "{config.kind}"',
+            hint='leave hide_answers out, or use kind = "files" (--set split.kind=files)',
+            code="E256",
+        )
     if config.ask == "next-in-session" and "session_id" not in dataset.manifest.event_columns:
         raise AisleError(
             f"{dataset.folder} has no sessions: no column session_id",
@@ -127,6 +134,7 @@ def _log(dataset: Dataset, config: SplitConfig) -> SplitLog:
     if config.ask == "next-in-session":
         session = dataset.event_column("session_id").values
         assert session is not None
+    context = event_context(dataset)
     return SplitLog(
         dataset.histories.where(positive | target | seen),
         index,
@@ -135,6 +143,7 @@ def _log(dataset: Dataset, config: SplitConfig) -> SplitLog:
         seen[index],
         dataset.n_items,
         None if session is None else session[index],
+        None if context is None else context[index],
     )
 
 
@@ -149,7 +158,7 @@ def _cut(log: SplitLog, config: SplitConfig) -> Cut:
     if config.kind == "leave-one-out":
         return cutting.leave_one_out(log, repeats=config.repeats)
     if config.kind == "files":
-        return cutting.leave_last_for_validation(log, repeats=config.repeats)
+        return cutting.leave_last_for_validation(log, repeats=config.repeats, hide_answers=config.hide_answers)
     times = config.cut_times or cutting.cut_times(log, config.validation_share, config.test_share)
     return cutting.cut_at(log, *times)
 
@@ -187,7 +196,8 @@ def _file_cases(dataset: Dataset, before: Past, config: SplitConfig) -> Cases:
     negatives = np.array(dataset.array(layout.TEST_NEGATIVES)) if has_negatives else None
     case = np.repeat(np.arange(len(user)), np.diff(offsets))
     item = np.array(dataset.array(layout.TEST_ITEM), np.int64)
-    return ask_pairs(user, case, item, before, config, n_items=dataset.n_items, negatives=negatives)
+    asked = Asked(user, case, item, negatives, test_context(dataset))
+    return ask_pairs(asked, before, config, n_items=dataset.n_items)
 
 
 def _describe(config: SplitConfig, cut: Cut, train: Histories, validation: Cases, test: Cases) -> dict[str, object]:

@@ -30,6 +30,8 @@ class SplitConfig:
         max_cases: keep a random sample of the questions when there are more; None = all.
         seed: for that sample, and for the negatives of validation.
         repeats: also ask for items that the shopper has already seen. False asks for new items only.
+        hide_answers: for "files", where the publisher took the asked pairs out of every kind of behaviour: validation asks for
+            each user's last target event, and every earlier event with that item is taken out too.
     """
 
     kind: Literal["time", "leave-one-out", "files"] = "time"
@@ -46,3 +48,4 @@ class SplitConfig:
     max_cases: int | None = None
     seed: int = 0
     repeats: bool = False
+    hide_answers: bool = False

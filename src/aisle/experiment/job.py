@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from aisle.train.loop import Batches
 from aisle.train.watch import EpochRecord, Watch
 
 State = Mapping[str, NDArray[Any]]
+PartT = TypeVar("PartT")
 
 
 class Model(Scorer, Protocol):
@@ -102,7 +103,16 @@ def trained(
     batches: Callable[[Histories, TrainConfig, torch.device], Batches] = pair_batches,
 ) -> Fitted:
     """Run the training loop on the histories of a job's split."""
-    parts = (job.split.train, job.split.refit)
+    return trained_on(build, job, batches, (job.split.train, job.split.refit))
+
+
+def trained_on(
+    build: Callable[[PartT], Any],
+    job: Job,
+    batches: Callable[[PartT, TrainConfig, torch.device], Batches],
+    parts: tuple[PartT, PartT],
+) -> Fitted:
+    """Run the training loop on parts of any kind: what is learned from, and the same with the validation answers added."""
     done = train_model(build, *parts, job.train, batches=batches, watch=job.watch, checkpoints=job.checkpoints)
     return Fitted(done.model, tuple(done.records), done.best_epoch, done.device, done.seconds)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.schema.manifest import ColumnKind
+from aisle.schema.columns import ColumnKind
 
 MISSING = -1
 
@@ -121,6 +121,55 @@ def number_buckets(name: str, numbers: NDArray[np.floating[Any]], trained_N: NDA
     edges = np.unique(np.quantile(learned, np.arange(1, buckets) / buckets)) if len(learned) else np.zeros(0)
     code_N = np.where(np.isnan(numbers), MISSING, np.searchsorted(edges, numbers, side="left"))
     return Field(name, len(edges) + 1, code_N.astype(np.int32)[:, None])
+
+
+def hashed(field: Field, size: int | None) -> Field:
+    """Let a field of more than `size` codes share that many, by hash; None leaves it as it is.
+
+    Source: Weinberger and others (2009), Feature hashing for large scale multitask learning.
+    """
+    if size is None or field.size <= size:
+        return field
+    return Field(field.name, size, np.where(field.code >= 0, _hash(field.code, size), MISSING).astype(np.int32))
+
+
+@dataclass(frozen=True)
+class ContextTable:
+    """Which row of a table each value of the context columns has, all columns numbered through.
+
+    Attributes:
+        start: (F,) int64: column f's code c is place start[f] + c of `row`.
+        row: (P,) int64 rows of the table; MISSING for a value that no training event has. The last place stands for -1.
+        size: rows of the table.
+    """
+
+    start: NDArray[np.int64]
+    row: NDArray[np.int64]
+    size: int
+
+
+def context_table(sizes: Sequence[int], context_EF: NDArray[np.int32], hash_size: int | None = None) -> ContextTable:
+    """Number the values of the context columns that training events have.
+
+    Args:
+        sizes: distinct values of each of the F columns.
+        context_EF: (E, F) codes of the training events, -1 where missing.
+        hash_size: a column of more values shares so many rows, by hash; None gives every value its own.
+    """
+    rows, size = [np.zeros(0, np.int64)], 0
+    for column, count in enumerate(sizes):
+        field = hashed(Field("", count, np.arange(count, dtype=np.int32)[:, None]), hash_size)
+        learned = np.isin(np.arange(count), context_EF[:, column])
+        rows.append(np.where(learned, field.code[:, 0] + size, MISSING))
+        size += field.size
+    start = np.concatenate([[0], np.cumsum(sizes)])[: len(sizes)].astype(np.int64)
+    return ContextTable(start, np.concatenate([*rows, [MISSING]]).astype(np.int64), size)
+
+
+def _hash(code: NDArray[np.integer], size: int) -> NDArray[np.int64]:
+    """Spread codes over 0..size - 1: the high bits of a product with 2^64 / the golden ratio (Knuth)."""
+    mixed = code.astype(np.int64).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return ((mixed >> np.uint64(32)) % np.uint64(size)).astype(np.int64)
 
 
 def join(fields: Sequence[Field], trained_N: NDArray[np.bool_]) -> Fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,15 @@ class Histories:
         item: (E,) int32 item codes.
         event: (E,) uint8 `schema.events.Event` codes.
         time: (E,) int64, microseconds since 1970 UTC, or the place in the order where the log has no time.
+        context: (R, F) int32, one row a history: the codes of the log's context columns at the moment of asking, -1 where one
+            is missing. None where nothing is asked or the log has no context; models that know no context ignore it.
     """
 
     offsets: NDArray[np.int64]
     item: NDArray[np.int32]
     event: NDArray[np.uint8]
     time: NDArray[np.int64]
+    context: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -44,16 +47,24 @@ class Histories:
     def where(self, keep: NDArray[np.bool_]) -> Histories:
         """Keep some events: (E,) bool; every row stays, some may become empty."""
         kept = np.concatenate([[0], np.cumsum(keep)])
-        return Histories(kept[self.offsets].astype(np.int64), self.item[keep], self.event[keep], self.time[keep])
+        offsets = kept[self.offsets].astype(np.int64)
+        return Histories(offsets, self.item[keep], self.event[keep], self.time[keep], self.context)
+
+    def at(self, context: NDArray[np.int32] | None) -> Histories:
+        """Ask in this context: (R, F), or None for none."""
+        return replace(self, context=context)
 
     def take(self, rows: NDArray[np.integer]) -> Histories:
-        """Select histories by row, in the order given; a row of -1 gives an empty history."""
+        """Select histories by row, in the order given; a row of -1 gives an empty history in no context."""
         known = rows >= 0
         starts = np.where(known, self.offsets[np.where(known, rows, 0)], 0)
         lengths = np.where(known, self.offsets[np.where(known, rows, 0) + 1] - starts, 0)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Histories(offsets, self.item[index], self.event[index], self.time[index])
+        context = self.context
+        if context is not None:
+            context = np.where(known[:, None], context[np.where(known, rows, 0)], np.int32(-1)) if len(context) else context[:0]
+        return Histories(offsets, self.item[index], self.event[index], self.time[index], context)
 
     @classmethod
     def empty(cls, rows: int) -> Histories:

@@ -1,12 +1,13 @@
-"""FM: a factorisation machine over user, item and their side features; new items are scored by what they are."""
+"""FM: a factorisation machine over user, item, side features and context; new items are scored by what they are."""
 
-# B shoppers   N items a shopper   U users of the dataset   V items of the catalogue   F features of a row   K factors
+# B questions   N items a question   U users of the dataset   V items of the catalogue   F features or columns   K factors
+# S histories of a batch   E items of all of them
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,25 +16,38 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aisle.errors import AisleError
-from aisle.features.fields import Fields, join
+from aisle.features.fields import ContextTable, Fields, join
 from aisle.features.histories import Histories
+from aisle.models.sides import Circumstances, Rated, Side
 
 _BLOCK_CELLS = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class FMConfig:
-    """How wide, and how it starts.
+    """How wide, what it reads, and what it learns to say.
 
     Attributes:
         factors: width of the vector of each feature.
         init_std: standard deviation of the vectors before training.
         dropout: share of the entries of the summed vectors that is zeroed in training.
+        side: read the side features of users and items.
+        context: read the log's context columns: the circumstances of an event, and of a question.
+        hash_size: a side feature or context column of more distinct values shares so many rows, by hash; None gives every
+            value its own.
+        loss: "logistic" tells events from drawn negatives; "softmax" each event from the whole catalogue, for catalogues of
+            some thousand items. "squared" predicts the ratings in the column `weight`.
+        implicit: also read which items a user has rated, whatever the rating (SVD++); for "squared".
     """
 
     factors: int = 32
     init_std: float = 0.05
     dropout: float = 0.0
+    side: bool = True
+    context: bool = True
+    hash_size: int | None = None
+    loss: Literal["logistic", "softmax", "squared"] = "logistic"
+    implicit: bool = False
 
     def __post_init__(self) -> None:
         if self.factors < 1 or not self.init_std > 0 or not 0 <= self.dropout < 1:
@@ -42,61 +56,16 @@ class FMConfig:
                 hint="start from factors=32, init_std=0.05, dropout=0.0",
                 code="E304",
             )
-
-
-class Side(nn.Module):
-    """One side of the machine: N users or N items, each the sum of the vectors of its features.
-
-    Args:
-        fields: the side features; codes are rows of the tables after the N ids.
-        trained_N: (N,) bool. The id of a row without training events takes no part: nothing was learned about it.
-        factors: width of a vector.
-    """
-
-    code: Tensor
-    weight: Tensor
-    trained: Tensor
-
-    def __init__(self, fields: Fields, trained_N: NDArray[np.bool_], factors: int) -> None:
-        super().__init__()
-        n_rows = len(trained_N)
-        id_N1 = np.arange(n_rows)[:, None]
-        code_NF = np.concatenate([id_N1, fields.code + n_rows], axis=1)
-        weight_NF = np.concatenate([trained_N[:, None], fields.weight], axis=1)
-        self.register_buffer("code", torch.tensor(code_NF, dtype=torch.int64))
-        self.register_buffer("weight", torch.tensor(weight_NF, dtype=torch.float32))
-        self.register_buffer("trained", torch.tensor(trained_N))
-        self.vector = nn.Embedding(n_rows + fields.size, factors)
-        self.bias = nn.Embedding(n_rows + fields.size, 1)
-
-    @property
-    def known(self) -> Tensor:
-        """Which rows have anything learned about them, id or side feature: (N,) bool."""
-        known: Tensor = (self.weight > 0).any(dim=1)
-        return known
-
-    def forward(self, row: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the summed vector and the bias of each row, -1 giving zeros: (...,) int64 -> (..., K) and (...,).
-
-        The bias holds the linear terms and the pairwise terms inside this side: half of |sum|^2 - sum of |.|^2.
-        """
-        place, known = row.clamp(min=0), row >= 0
-        if self.code.shape[1] == 1:  # ids only: no pairs inside this side
-            weight = self.weight[place, 0] * known
-            return self.vector(place) * weight.unsqueeze(-1), self.bias(place).squeeze(-1) * weight
-        if row.numel() <= len(self.code):
-            sum_K, bias = self._sum(self.code[place], self.weight[place])
-        else:  # more rows asked for than there are: sum each once, then look it up
-            sum_NK, bias_N = self._sum(self.code, self.weight)
-            sum_K, bias = functional.embedding(place, sum_NK), functional.embedding(place, bias_N.unsqueeze(-1)).squeeze(-1)
-        return sum_K * known.unsqueeze(-1), bias * known
-
-    def _sum(self, code_F: Tensor, weight_F: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum the features of rows: (..., F) codes and values -> (..., K) and (...,)."""
-        part_FK = self.vector(code_F) * weight_F.unsqueeze(-1)
-        sum_K = part_FK.sum(dim=-2)
-        pairs = (sum_K.square().sum(dim=-1) - part_FK.square().sum(dim=(-1, -2))) / 2
-        return sum_K, (self.bias(code_F).squeeze(-1) * weight_F).sum(dim=-1) + pairs
+        if self.hash_size is not None and self.hash_size < 1:
+            raise AisleError(
+                f"FM's hash_size is {self.hash_size}; expected 1 or more", hint="leave it out to hash nothing", code="E304"
+            )
+        if self.implicit and self.loss != "squared":
+            raise AisleError(
+                "FM's implicit = true reads the item that is to be ranked among the user's own: its event would give it away",
+                hint='use it with loss = "squared", where the rating is what is not known',
+                code="E304",
+            )
 
 
 class FM(nn.Module):
@@ -105,23 +74,29 @@ class FM(nn.Module):
     All pairs of user and item features together are the dot product of the two summed vectors, so a full-catalogue score
     is one matrix product.
 
+    Who asks and in which circumstances is one sum of vectors, the item another; all pairs across are their dot product.
+
     Args:
         config: how wide.
         user: the users' side.
         item: the items' side; an item with nothing learned about it cannot be scored: -inf.
+        context: the side of the circumstances; None for a machine that reads none.
 
-    Source: Rendle (2010), Factorization Machines. We depart in the loss: implicit ranking with sampled negatives.
+    Source: Rendle (2010), Factorization Machines. We depart in the loss: implicit ranking with sampled negatives; and in
+    `implicit`, whose vectors meet those of the item alone, as in SVD++.
     """
 
-    def __init__(self, config: FMConfig, user: Side, item: Side) -> None:
+    def __init__(self, config: FMConfig, user: Side, item: Side, context: Circumstances | None = None) -> None:
         super().__init__()
         self.config = config
         self.user = user
         self.item = item
+        self.context = context
+        self.rated = Rated(len(item.trained), config.factors) if config.implicit else None
         self.offset = nn.Parameter(torch.zeros(()))
 
     @classmethod
-    def untrained(
+    def untrained(  # noqa: PLR0913 - everything that it may read, named
         cls,
         config: FMConfig,
         train: Histories,
@@ -130,6 +105,8 @@ class FM(nn.Module):
         seed: int,
         item_fields: Fields | None = None,
         user_fields: Fields | None = None,
+        context: ContextTable | None = None,
+        mean: float = 0.0,
     ) -> FM:
         """Make a machine with random vectors for the users and items of a training part.
 
@@ -140,21 +117,27 @@ class FM(nn.Module):
             seed: fixes the vectors.
             item_fields: side features of the items, (V, F).
             user_fields: side features of the users, (U, F).
+            context: the values of the context columns; None for a log without.
+            mean: what is said before anything is learned, such as the mean rating.
         """
         trained_U, trained_V = train.lengths > 0, np.bincount(train.item, minlength=n_items) > 0
         user = Side(user_fields or join([], trained_U), trained_U, config.factors)
         item = Side(item_fields or join([], trained_V), trained_V, config.factors)
+        model = cls(config, user, item, None if context is None else Circumstances(context, config.factors))
         generator = torch.Generator().manual_seed(seed)
-        for side in (user, item):
-            nn.init.normal_(side.vector.weight, std=config.init_std, generator=generator)
-            nn.init.zeros_(side.bias.weight)
-        return cls(config, user, item)
+        for part in (model.user, model.item, model.context, model.rated):
+            if part is not None:
+                nn.init.normal_(part.vector.weight, std=config.init_std, generator=generator)
+            if isinstance(part, Side | Circumstances):
+                nn.init.zeros_(part.bias.weight)
+        nn.init.constant_(model.offset, mean)
+        return model
 
     @classmethod
     def from_state(cls, config: FMConfig, state: Mapping[str, NDArray[Any]]) -> FM:
         """Rebuild from what `state` returned."""
-        sides = (_empty_side(state, name, config.factors) for name in ("user", "item"))
-        model = cls(config, *sides)
+        user, item = (Side.empty(state, name, config.factors) for name in ("user", "item"))
+        model = cls(config, user, item, Circumstances.empty(state, "context", config.factors))
         model.load_state_dict({name: torch.tensor(array) for name, array in state.items()})
         return model.eval()
 
@@ -162,45 +145,86 @@ class FM(nn.Module):
         """Return the arrays that make this model."""
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
-    def forward(self, user_B: Tensor, item_BN: Tensor) -> Tensor:
-        """Return the logit of every pair: (B,) and (B, N) int64 -> (B, N)."""
-        user_BK, user_bias_B = self.user(user_B)
+    def forward(
+        self, user_B: Tensor, item_BN: Tensor, context_BF: Tensor | None = None, rated_BK: Tensor | None = None
+    ) -> Tensor:
+        """Return the logit, or the rating, of every pair: (B,) and (B, N) int64 -> (B, N)."""
+        question_BK, bias_B = self.ask(user_B, context_BF, rated_BK)
         item_BNK, item_bias_BN = self.item(item_BN)
-        dot_BN = torch.matmul(self._drop(item_BNK), self._drop(user_BK).unsqueeze(2)).squeeze(2)
-        logit_BN: Tensor = dot_BN + item_bias_BN + user_bias_B.unsqueeze(1) + self.offset
-        return logit_BN
+        dot_BN = torch.matmul(self._drop(item_BNK), self._drop(question_BK).unsqueeze(2)).squeeze(2)
+        said_BN: Tensor = dot_BN + item_bias_BN + bias_B.unsqueeze(1) + self.offset
+        return said_BN
 
-    def loss(self, user_B: Tensor, item_BN: Tensor) -> Tensor:
+    def ask(self, user_B: Tensor, context_BF: Tensor | None = None, rated_BK: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Sum up who asks, in which circumstances, having rated what: (B, K) and the terms without an item (B,)."""
+        question_BK, bias_B = self.user(user_B)
+        if self.context is not None and context_BF is not None:
+            context_BK, context_bias_B = self.context(context_BF)
+            bias_B = bias_B + context_bias_B + (question_BK * context_BK).sum(dim=1)
+            question_BK = question_BK + context_BK
+        return question_BK if rated_BK is None else question_BK + rated_BK, bias_B
+
+    def loss(self, user_B: Tensor, item_BN: Tensor, *more: Tensor) -> Tensor:
+        """Return the mean loss of a batch, as `train.sampler` or `train.ratings` makes it for this machine's loss."""
+        if self.config.loss == "squared":
+            return self._squared_loss(user_B, item_BN, *more)
+        if self.config.loss == "softmax":
+            return self._softmax_loss(user_B, item_BN[:, 0], *more)
+        return self._logistic_loss(user_B, item_BN, *more)
+
+    def _softmax_loss(self, user_B: Tensor, item_B: Tensor, context_BF: Tensor | None = None) -> Tensor:
+        """Return the mean cross-entropy of each event's item against every item that something is known about."""
+        question_BK, _ = self.ask(user_B, context_BF)
+        item_VK, item_bias_V = self._items()
+        logit_BV = torch.addmm(item_bias_V, self._drop(question_BK), self._drop(item_VK).T).float()
+        return functional.cross_entropy(logit_BV.masked_fill(~self.item.known, -torch.inf), item_B)
+
+    def _logistic_loss(self, user_B: Tensor, item_BN: Tensor, context_BF: Tensor | None = None) -> Tensor:
         """Return the mean logistic loss; column 0 of item_BN holds the positives, the others negatives."""
-        logit_BN = self(user_B, item_BN).float()
+        logit_BN = self(user_B, item_BN, context_BF).float()
         wrong_BN = torch.cat([-logit_BN[:, :1], logit_BN[:, 1:]], dim=1)
         return functional.softplus(wrong_BN).mean()
 
+    def _squared_loss(self, user_B: Tensor, item_B1: Tensor, rating_B: Tensor, context_BF: Tensor, *rated: Tensor) -> Tensor:
+        """Return the mean squared error; `rated` says which of the S histories of a batch is whose, and holds them."""
+        rated_BK = None
+        if self.rated is not None:
+            row_B, item_E, offset_S = rated
+            rated_BK = functional.embedding(row_B, self.rated(item_E, offset_S))
+        said_B = self(user_B, item_B1, context_BF, rated_BK).squeeze(1).float()
+        return functional.mse_loss(said_B, rating_B)
+
     def knows(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.bool_]:
-        """Return who was there in training or has a side feature: (B,). This machine reads no histories."""
+        """Return who was there in training, has a side feature, or asks in circumstances that were: (B,)."""
         known_U = self.user.known.cpu().numpy()
         known_B: NDArray[np.bool_] = (user_B >= 0) & known_U[np.maximum(user_B, 0)]
-        return known_B
+        if self.context is not None and known.context is not None:
+            known_B = known_B | (self.context.rows(self._to_device(known.context)) >= 0).any(dim=1).cpu().numpy()
+        return known_B if self.rated is None else known_B | (known.lengths > 0)
+
+    def _question(self, user_B: NDArray[np.int64], known: Histories) -> tuple[Tensor, Tensor]:
+        context_BF = None if known.context is None else self._to_device(known.context)
+        return self.ask(self._to_device(user_B), context_BF, None if self.rated is None else self.rated.of(known))
 
     @torch.inference_mode()
     def score(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.float32]:
         """Score the whole catalogue: (B, V)."""
-        user_BK, user_bias_B = self.user(self._to_device(user_B))
+        question_BK, bias_B = self._question(user_B, known)
         item_VK, item_bias_V = self._items()
-        score_BV = torch.addmm(item_bias_V + self.offset, user_BK, item_VK.T).add_(user_bias_B.unsqueeze(1))
+        score_BV = torch.addmm(item_bias_V + self.offset, question_BK, item_VK.T).add_(bias_B.unsqueeze(1))
         return self._scorable(score_BV, ~self.item.known)
 
     @torch.inference_mode()
     def score_items(self, user_B: NDArray[np.int64], known: Histories, item_BN: NDArray[np.int64]) -> NDArray[np.float32]:
         """Score given items: (B, N)."""
-        user, item = self._to_device(user_B), self._to_device(item_BN)
-        user_BK, user_bias_B = self.user(user)
+        question_BK, bias_B = self._question(user_B, known)
+        item = self._to_device(item_BN)
         item_VK, item_bias_V = self._items()
-        score_BN = item_bias_V[item] + self.offset + user_bias_B.unsqueeze(1)
+        score_BN = item_bias_V[item] + self.offset + bias_B.unsqueeze(1)
         block = max(1, _BLOCK_CELLS // max(item.shape[1] * self.config.factors, 1))
-        for start in range(0, len(user), block):
+        for start in range(0, len(item), block):
             rows = slice(start, start + block)
-            score_BN[rows] += torch.matmul(item_VK[item[rows]], user_BK[rows].unsqueeze(2)).squeeze(2)
+            score_BN[rows] += torch.matmul(item_VK[item[rows]], question_BK[rows].unsqueeze(2)).squeeze(2)
         return self._scorable(score_BN, ~self.item.known[item])
 
     @torch.inference_mode()
@@ -220,18 +244,9 @@ class FM(nn.Module):
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
 
-    def _to_device(self, codes: NDArray[np.int64]) -> Tensor:
+    def _to_device(self, codes: NDArray[np.integer]) -> Tensor:
         return torch.tensor(codes, dtype=torch.int64, device=self.offset.device)
 
     def _scorable(self, score: Tensor, unknown: Tensor) -> NDArray[np.float32]:
         array: NDArray[np.float32] = score.masked_fill_(unknown, -torch.inf).cpu().numpy()
         return array
-
-
-def _empty_side(state: Mapping[str, NDArray[Any]], name: str, factors: int) -> Side:
-    """Make a side of the right shapes, to be filled from a state."""
-    trained_N = np.asarray(state[f"{name}.trained"], np.bool_)
-    n_rows, n_features = state[f"{name}.code"].shape
-    shape = (n_rows, n_features - 1)
-    size = len(state[f"{name}.vector.weight"]) - n_rows
-    return Side(Fields((), size, np.zeros(shape, np.int32), np.zeros(shape, np.float32)), trained_N, factors)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aisle.errors import AisleError
@@ -28,12 +29,22 @@ class PairSampler:
         negatives: drawn for each positive.
         seed: with the number of the epoch it fixes order and negatives.
         device: where the batches are wanted; everything stays there.
+        context: (E, F) the circumstances of each training event, which its negatives share; None for none.
 
     Raises:
         AisleError: E504 when no user has both a training event and an item without one.
     """
 
-    def __init__(self, train: Histories, batch_size: int, negatives: int, *, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        train: Histories,
+        batch_size: int,
+        negatives: int,
+        *,
+        seed: int,
+        device: torch.device,
+        context: NDArray[np.int32] | None = None,
+    ) -> None:
         self.batch_size, self.negatives, self.seed, self.device = batch_size, negatives, seed, device
         drawn_V = np.unique(train.item)
         place_E = np.searchsorted(drawn_V, train.item)
@@ -53,6 +64,7 @@ class PairSampler:
         skipped = own_user * len(drawn_V) + own_place - (np.arange(len(own)) - first_U[own_user])
         self._user_E = self._put(train.rows[keep_E])
         self._item_E = self._put(train.item[keep_E])
+        self._context_EF = None if context is None else self._put(context[keep_E])
         self._drawn_V, self._skipped, self._first_U, self._free_U = map(self._put, (drawn_V, skipped, first_U, free_U))
 
     @property
@@ -65,8 +77,8 @@ class PairSampler:
         """Batches an epoch."""
         return -(-self.samples // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (user_B, item_BN) int64 batches; column 0 of item_BN holds the positives.
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield (user_B, item_BN) int64 batches; column 0 of item_BN holds the positives. With a context, context_BF too.
 
         Args:
             epoch: 1-based number of the epoch.
@@ -76,7 +88,8 @@ class PairSampler:
         for start in range(0, self.samples, self.batch_size):
             index_B = order_E[start : start + self.batch_size]
             user_B = self._user_E[index_B]
-            yield user_B, torch.cat([self._item_E[index_B].unsqueeze(1), self.draw(user_B, generator)], dim=1)
+            item_BN = torch.cat([self._item_E[index_B].unsqueeze(1), self.draw(user_B, generator)], dim=1)
+            yield (user_B, item_BN) if self._context_EF is None else (user_B, item_BN, self._context_EF[index_B])
 
     def draw(self, user_B: Tensor, generator: torch.Generator) -> Tensor:
         """Draw negatives for some users: (B,) -> (B, negatives)."""
@@ -86,5 +99,5 @@ class PairSampler:
         before_BN = torch.searchsorted(self._skipped, key_BN, right=True) - self._first_U[user_B].unsqueeze(1)
         return self._drawn_V[place_BN + before_BN]
 
-    def _put(self, array: np.ndarray[tuple[int, ...], np.dtype[np.integer]]) -> Tensor:
+    def _put(self, array: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(self.device)
