@@ -26,8 +26,9 @@ from aisle.experiment.run_folder import DATASET_NAME, METRICS_NAME, RECIPE_NAME,
 from aisle.experiment.run_log import RunLog
 from aisle.experiment.torch_facts import torch_facts
 from aisle.storage.atomic import remove, write_atomic
-from aisle.train.checkpoint import Checkpoints, check_identity
+from aisle.train.checkpoint import Checkpoints
 from aisle.train.device import check_precision, pick_device
+from aisle.train.epoch_state import check_identity
 from aisle.train.tensorboard import EpochBoard
 from aisle.train.watch import EpochRecord, Progress, Watch
 

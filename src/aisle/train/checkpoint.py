@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aisle.errors import AisleError
 from aisle.storage.atomic import remove, write_atomic
-from aisle.train.epoch_state import Checkpoint
+from aisle.train.epoch_state import Checkpoint, check_identity
 
 _HEADER = "aisle"
 _MODEL, _OPTIMISER, _AVERAGE = "model/", "optimiser/", "average/"
@@ -85,26 +85,6 @@ class Checkpoints:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
-
-
-def check_identity(place: Path, seen: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Refuse to go on with something else than what was begun.
-
-    Args:
-        place: the checkpoint or run, for the message.
-        seen: what it was begun with, setting by setting.
-        wanted: what is asked for now.
-
-    Raises:
-        AisleError: E506 when they differ.
-    """
-    for key in sorted({*seen, *wanted}):
-        if seen.get(key) != wanted.get(key):
-            raise AisleError(
-                f"cannot resume from {place}: {key} was {seen.get(key)} there and is {wanted.get(key)} now",
-                hint=f"put {key} back, or train again without --resume",
-                code="E506",
-            )
 
 
 def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from aisle.errors import AisleError
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -55,6 +57,26 @@ class CheckpointStore(Protocol):
 
     def load(self, name: str) -> Checkpoint | None:
         """Return a checkpoint; None when there is none."""
+
+
+def check_identity(place: Path, seen: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Refuse to go on with something else than what was begun.
+
+    Args:
+        place: the checkpoint or run, for the message.
+        seen: what it was begun with, setting by setting.
+        wanted: what is asked for now.
+
+    Raises:
+        AisleError: E506 when they differ.
+    """
+    for key in sorted({*seen, *wanted}):
+        if seen.get(key) != wanted.get(key):
+            raise AisleError(
+                f"cannot resume from {place}: {key} was {seen.get(key)} there and is {wanted.get(key)} now",
+                hint=f"put {key} back, or train again without --resume",
+                code="E506",
+            )
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:
