@@ -7,18 +7,23 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from aisle.features.fields import Field, Fields, join
 from aisle.features.histories import Histories
+from aisle.features.text import text_vectors
 from aisle.models.ease import EASE, EASEConfig
 from aisle.models.fm import FM, FMConfig
 from aisle.models.ials import IALS, IALSConfig
 from aisle.models.item_knn import ItemKNN, ItemKNNConfig
+from aisle.models.mf import MF, MFConfig
 from aisle.models.ncf import NCF, NCFConfig
 from aisle.models.popularity import Popularity, PopularityConfig
+from aisle.models.two_tower import TwoTower, TwoTowerConfig
 from aisle.train.config import TrainConfig
 from aisle.train.fit import pair_batches, train_model
+from aisle.train.tower_batches import TowerBatches
 
 USERS = 60  # 0..29 buy items 0..11, 30..59 buy items 12..23
 NEW_USER = 60  # in the dataset, without training events
@@ -58,12 +63,35 @@ def _fit_ncf(config: NCFConfig, learning_rate: float = 0.02) -> NCF:
     ).model
 
 
+def _fit_mf(config: MFConfig) -> MF:
+    return train_model(
+        lambda train: MF.untrained(config, train, ITEMS, seed=3), train_part(), None, QUICK, batches=pair_batches
+    ).model
+
+
 def _fit_fm(*, with_fields: bool) -> FM:
     def build(train: Histories) -> FM:
         fields = item_fields(train) if with_fields else None
         return FM.untrained(FMConfig(factors=8), train, ITEMS, seed=3, item_fields=fields)
 
     return train_model(build, train_part(), None, QUICK, batches=pair_batches).model
+
+
+def _fit_two_tower(*, ids: bool = True, features: bool = False) -> TwoTower:
+    config = TwoTowerConfig(8, history=4, user_ids=ids and features, item_ids=ids, temperature=0.2, uniform_negatives=16)
+
+    def build(train: Histories) -> TwoTower:
+        if not features:
+            return TwoTower.untrained(config, train, ITEMS, seed=3)
+        words = text_vectors([*["red nail"] * 12, *["beard oil"] * 13, ""], 3)
+        groups = join([Field("group", 2, np.array([[0]] * 30 + [[1]] * 30 + [[-1]], np.int32))], train.lengths > 0)
+        sides = {"item_fields": item_fields(train), "user_fields": groups if ids else None, "item_text": words}
+        return TwoTower.untrained(config, train, ITEMS, seed=3, **sides)
+
+    def batches(train: Histories, how: TrainConfig, device: torch.device) -> TowerBatches:
+        return TowerBatches(train, config, how.batch_size, seed=how.seed, device=device)
+
+    return train_model(build, train_part(), None, QUICK, batches=batches).model
 
 
 FITTED: dict[str, Callable[[], Any]] = {
@@ -75,11 +103,17 @@ FITTED: dict[str, Callable[[], Any]] = {
     "iALS, event weights": lambda: IALS.fit(IALSConfig(4, 16, event_weights=(("purchase", 3.0),)), train_part(), ITEMS),
     "EASE": lambda: EASE.fit(EASEConfig(20), train_part(), ITEMS),
     "EASE, with dropout": lambda: EASE.fit(EASEConfig(20, 0.3), train_part(), ITEMS),
+    "MF": lambda: _fit_mf(MFConfig(8, dropout=0.1)),
+    "MF, BPR": lambda: _fit_mf(MFConfig(8, "bpr", regularisation=0.001)),
+    "MF, softmax": lambda: _fit_mf(MFConfig(8, "softmax", regularisation=0.001)),
     "FM": lambda: _fit_fm(with_fields=False),
     "FM with side features": lambda: _fit_fm(with_fields=True),
     "NeuMF": lambda: _fit_ncf(NCFConfig("neumf", 8, 8, (16, 8), dropout=0.1)),
     "GMF": lambda: _fit_ncf(NCFConfig("gmf", 8)),
     "MLP": lambda: _fit_ncf(NCFConfig("mlp", 8, 8, (16,)), learning_rate=0.05),  # a slow starter: no product of ids
+    "two-tower": _fit_two_tower,
+    "two-tower with side features": lambda: _fit_two_tower(features=True),
+    "two-tower without ids": lambda: _fit_two_tower(ids=False, features=True),
 }
 
 

@@ -15,7 +15,10 @@ from tests.models import communities
 from tests.models.communities import COLD, ITEMS, NEW_USER, USERS
 
 PERSONAL = [name for name in communities.FITTED if not name.startswith("popularity")]
-TORCH = ["FM", "FM with side features", "NeuMF", "GMF", "MLP"]
+TWO_TOWERS = ["two-tower", "two-tower with side features", "two-tower without ids"]
+TORCH = ["MF", "FM", "FM with side features", "NeuMF", "GMF", "MLP", *TWO_TOWERS]
+BY_FEATURES = ["FM with side features", *TWO_TOWERS[1:]]  # item 24 has no training events, but a category
+IN_ORDER = TWO_TOWERS  # what came last counts most
 ALL_USERS = np.arange(USERS + 1)
 
 
@@ -89,7 +92,7 @@ def test_no_shoppers_no_scores(model: Any) -> None:
 
 def test_only_items_that_nothing_is_known_about_are_unscorable(model: Any, known: Histories) -> None:
     unscorable = np.isneginf(model.score(ALL_USERS, known))
-    by_features = [24] if model is fitted("FM with side features") else []
+    by_features = [24] if any(model is fitted(name) for name in BY_FEATURES) else []
     expected = [item for item in COLD if item not in by_features]
     assert np.flatnonzero(unscorable.all(axis=0)).tolist() == expected
     if not isinstance(model, ItemKNN):  # which also cannot score, for one shopper, what no known item is alike to
@@ -125,7 +128,9 @@ def test_scoring_changes_neither_model_nor_input(model: Any, known: Histories) -
     assert np.array_equal(before, known.item)
 
 
-def test_the_order_of_a_history_does_not_matter(model: Any, known: Histories) -> None:
+@pytest.mark.parametrize("name", [name for name in communities.FITTED if name not in IN_ORDER])
+def test_the_order_of_a_history_does_not_matter_to_models_without_order(name: str, known: Histories) -> None:
+    model = fitted(name)
     reverse = communities.histories([known.row(row)[::-1].tolist() for row in range(USERS + 1)])
     np.testing.assert_allclose(model.score(ALL_USERS, reverse), model.score(ALL_USERS, known), rtol=1e-5, atol=1e-5)
 

@@ -86,6 +86,25 @@ def test_dropout_changes_training_only() -> None:
     assert not torch.equal(model.train().loss(*batch), model.loss(*batch))
 
 
+def test_pretrained_halves_start_as_the_mean_of_their_scores() -> None:
+    gmf, mlp = (_model(NCFConfig(head, 4, 8, (16, 8))) for head in ("gmf", "mlp"))
+    both = NCF.untrained(NCFConfig("neumf", 4, 8, (16, 8)), TRAIN, ITEMS, seed=1).eval()
+    both.start_from(gmf, mlp)
+    users, known = np.arange(3), Histories.empty(3)
+    expected = 0.5 * gmf.score(users, known)[:, :6] + 0.5 * mlp.score(users, known)[:, :6]
+    np.testing.assert_allclose(both.score(users, known)[:, :6], expected, rtol=1e-4, atol=1e-4)
+    both.start_from(gmf, mlp, gmf_share=1.0)
+    np.testing.assert_allclose(both.score(users, known)[:, :6], gmf.score(users, known)[:, :6], rtol=1e-4, atol=1e-4)
+
+
+def test_regularisation_adds_the_mean_squared_length_of_every_row_drawn() -> None:
+    held, free = (NCF.untrained(NCFConfig(regularisation=weight), TRAIN, ITEMS, seed=4) for weight in (0.1, 0.0))
+    user_B, item_BN = torch.tensor([0, 1, 1]), torch.tensor([[0, 3], [2, 5], [2, 0]])
+    rows = [(held.user_gmf, user_B), (held.user_mlp, user_B), (held.item_gmf, item_BN), (held.item_mlp, item_BN)]
+    expected = free.loss(user_B, item_BN) + 0.1 * sum(table(code).square().sum(-1).mean() for table, code in rows)
+    torch.testing.assert_close(held.loss(user_B, item_BN), expected)
+
+
 def test_the_same_seed_draws_the_same_weights() -> None:
     first, second, other = (NCF.untrained(NCFConfig(), TRAIN, ITEMS, seed=seed).state() for seed in (1, 1, 2))
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -111,6 +130,8 @@ def test_lists_from_a_recipe_are_accepted_as_widths() -> None:
         ({"hidden": ()}, "one or more hidden layers"),
         ({"factors": 0}, "factors=0"),
         ({"dropout": 1.0}, "dropout"),
+        ({"regularisation": -1.0}, "regularisation"),
+        ({"head": "gmf", "pretrain_epochs": 2}, "0 unless head is neumf"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object], words: str) -> None:

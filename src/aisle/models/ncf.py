@@ -35,6 +35,9 @@ class NCFConfig:
         mlp_factors: width of the MLP's user embedding and of its item embedding.
         hidden: widths of the MLP's hidden layers; the first reads both embeddings.
         dropout: share of the inputs of every hidden layer that is zeroed in training.
+        regularisation: L2 on the embeddings of a batch, so that it holds a row back as often as the row is drawn.
+        pretrain_epochs: for "neumf": train GMF and the MLP alone for so many epochs each, and start from both; 0 starts from
+            random weights.
     """
 
     head: Literal["neumf", "gmf", "mlp"] = "neumf"
@@ -42,6 +45,8 @@ class NCFConfig:
     mlp_factors: int = 32
     hidden: tuple[int, ...] = (32, 16, 8)
     dropout: float = 0.0
+    regularisation: float = 0.0
+    pretrain_epochs: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))  # TOML and JSON have lists only
@@ -51,6 +56,12 @@ class NCFConfig:
             raise AisleError(
                 f"NCF needs widths of at least 1, one or more hidden layers and 0 <= dropout < 1; seen {self}",
                 hint="start from factors=8, mlp_factors=32, hidden=[32, 16, 8], dropout=0.0",
+                code="E303",
+            )
+        if not self.regularisation >= 0 or self.pretrain_epochs < 0 or (self.pretrain_epochs and self.head != "neumf"):
+            raise AisleError(
+                f"NCF needs regularisation and pretrain_epochs of 0 or more, the latter 0 unless head is neumf; seen {self}",
+                hint="leave them out, or set regularisation to one such as 1e-4 and pretrain_epochs to one such as 10",
                 code="E303",
             )
 
@@ -66,7 +77,7 @@ class NCF(nn.Module):
         trained_U: (U,) bool, the users with training events. The others have no embedding of their own: zeros.
         trained_V: (V,) bool, the items with training events. The others cannot be scored: -inf.
 
-    Source: He et al. (2017), Neural Collaborative Filtering. NeuMF is trained from scratch, without pretrained halves.
+    Source: He et al. (2017), Neural Collaborative Filtering. The regularisation of sampled rows is Rendle et al.'s (2020).
     """
 
     trained_users: Tensor
@@ -137,7 +148,23 @@ class NCF(nn.Module):
         """Return the mean logistic loss; column 0 of item_BN holds the positives, the others negatives."""
         logit_BN = self(user_B, item_BN).float()
         wrong_BN = torch.cat([-logit_BN[:, :1], logit_BN[:, 1:]], dim=1)
-        return functional.softplus(wrong_BN).mean()
+        loss = functional.softplus(wrong_BN).mean()
+        return loss + self.config.regularisation * self._drawn_size(user_B, item_BN) if self.config.regularisation else loss
+
+    @torch.no_grad()
+    def start_from(self, gmf: NCF, mlp: NCF, gmf_share: float = 0.5) -> None:
+        """Take over trained halves.
+
+        Args:
+            gmf: a network of the head "gmf" with the same widths.
+            mlp: one of the head "mlp".
+            gmf_share: weight of GMF's output beside the MLP's, alpha of the paper.
+        """
+        for half in (gmf, mlp):
+            taken = {name: tensor for name, tensor in half.state_dict().items() if not name.startswith("out.")}
+            self.load_state_dict(taken, strict=False)
+        self.out.weight.copy_(torch.cat([gmf_share * gmf.out.weight, (1 - gmf_share) * mlp.out.weight], dim=1))
+        self.out.bias.copy_(gmf_share * gmf.out.bias + (1 - gmf_share) * mlp.out.bias)
 
     def knows(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.bool_]:
         """Return who was there in training: (B,). This network reads ids, no histories."""
@@ -225,6 +252,15 @@ class NCF(nn.Module):
                 nn.init.uniform_(module.weight, -bound, bound, generator=generator)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+
+    def _drawn_size(self, user_B: Tensor, item_BN: Tensor) -> Tensor:
+        """Return the mean squared length of the embeddings drawn; counting rows is quicker than squaring every copy of them."""
+        size = self.out.weight.new_zeros(())
+        for name, code in (("user", user_B), ("item", item_BN)):
+            tables = [self.get_parameter(f"{name}_{half}.weight") for half in ("gmf", "mlp") if hasattr(self, f"{name}_{half}")]
+            share_R = torch.bincount(code.flatten(), minlength=len(tables[0])) / code.numel()
+            size = size + sum(share_R @ table.square().sum(dim=1) for table in tables)
+        return size
 
     def _out_halves(self) -> tuple[Tensor | None, Tensor | None]:
         """Return the output weights of GMF's products and of the MLP's last layer, None for the half that is not there."""
