@@ -90,7 +90,9 @@ def test_an_item_that_nothing_is_known_about_counts_as_no_event() -> None:
     model = towers()
     nothing = users(model, [[], [5]])
     assert np.array_equal(nothing[0], nothing[1])
-    assert model.knows(np.array([-1, -1, -1]), histories([[], [5], [5, 4]])).tolist() == [False, False, True]
+    # Only the last three events are read: what lies before them helps nobody.
+    known = histories([[], [5], [5, 4], [0, 5, 5, 5]])
+    assert model.knows(np.full(4, -1), known).tolist() == [False, False, True, False]
 
 
 def test_a_user_is_known_by_id_only_where_ids_are_read() -> None:
@@ -152,6 +154,17 @@ def test_a_step_drops_ids_so_that_the_catalogue_has_to_do() -> None:
     rows = model.item(torch.zeros(2000, dtype=torch.int64), 0.5)
     without = float((rows == model.item.feature.weight[0]).all(dim=1).float().mean())
     assert without == pytest.approx(0.5, abs=5 * np.sqrt(0.25 / 2000))
+
+
+def test_a_step_leaves_out_events_of_histories() -> None:
+    model = towers(replace(CONFIG, dropout=0.5)).train()
+    torch.manual_seed(0)
+    item_BLD = model.item(torch.tensor([0]), 0).expand(2000, 3, 8)
+    event_BL = torch.tensor([[6, 0, 0]]).expand(2000, 3)
+    vectors = model(torch.full((2000,), -1), event_BL, item_BLD)
+    empty = model(torch.tensor([-1]), torch.zeros((1, 3), dtype=torch.int64), item_BLD[:1])
+    left_out = float(((vectors - empty).abs().amax(dim=1) < 1e-6).float().mean())
+    assert left_out == pytest.approx(0.5, abs=5 * np.sqrt(0.25 / 2000))
 
 
 def test_vectors_kept_for_use_are_made_anew_after_training() -> None:

@@ -62,7 +62,7 @@ class TwoTowerConfig:
         text: width of the vectors made of the catalogue's texts; 0 reads none.
         fields: read the other columns of the catalogue and of the users table.
         id_dropout: share of the ids that a step leaves out, so that what the catalogue says has to do without them.
-        dropout: share of the entries of a history's vectors that is zeroed in training.
+        dropout: share of the events of the histories that a step leaves out.
         temperature: the scores are divided by it.
         normalise: make every vector of length 1, so that scores are cosines; False leaves lengths to carry popularity.
         uniform_negatives: items a step drawn evenly from the catalogue, besides the other targets of the batch.
@@ -237,11 +237,13 @@ class TwoTower(nn.Module):
     def forward(self, user_B: Tensor, event_BL: Tensor, item_BLD: Tensor) -> Tensor:
         """Return the user vectors: (B,) codes, (B, L) kinds of event, 0 where there is none, (B, L, D) -> (B, D)."""
         here_BL = event_BL > 0
-        x_BLD = self._drop(item_BLD + self.event(event_BL)) * here_BL.unsqueeze(2)
+        if self.training and self.config.dropout:
+            here_BL = here_BL & (torch.rand(here_BL.shape, device=here_BL.device) >= self.config.dropout)
+        x_BLD = (item_BLD + self.event(event_BL)) * here_BL.unsqueeze(2)
         query_BHD = self.query(x_BLD[:, 0]).view(-1, self.config.heads, self.config.width)
         weight_BHL = query_BHD @ x_BLD.transpose(1, 2) / math.sqrt(self.config.width) + self.recency
         # Not -inf: a history without events would be a row of NaN; its x is zeros, whatever the weights.
-        weight_BHL = weight_BHL.masked_fill(~here_BL.unsqueeze(1), -1e9).softmax(dim=2)
+        weight_BHL = weight_BHL.masked_fill(~here_BL.unsqueeze(1), -1e4).softmax(dim=2)
         user_BD = self.pool((weight_BHL @ x_BLD).flatten(1))
         return self._finish(self.user_layer(user_BD + self.user(user_B, self.config.id_dropout)))
 
@@ -273,7 +275,9 @@ class TwoTower(nn.Module):
     def knows(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.bool_]:
         """Return who has an event with an item that has a vector, or is known by id or side feature: (B,)."""
         present_U, present_V = self.user.present.cpu().numpy(), self.item.present.cpu().numpy()
-        by_history_B = np.bincount(known.rows[present_V[known.item]], minlength=len(known)) > 0
+        row_E = known.rows
+        is_read_E = known.offsets[1:][row_E] - np.arange(len(row_E)) <= self.config.history
+        by_history_B = np.bincount(row_E[is_read_E & present_V[known.item]], minlength=len(known)) > 0
         known_B: NDArray[np.bool_] = by_history_B | ((user_B >= 0) & present_U[np.maximum(user_B, 0)])
         return known_B
 
@@ -347,9 +351,6 @@ class TwoTower(nn.Module):
         """Skip events with items that have no vector: (B, L) kinds of event, 0 there."""
         readable_BL: Tensor = event_BL * self.item.present[item_BL]
         return readable_BL
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
 
     def _to_device(self, codes: NDArray[np.integer]) -> Tensor:
         return torch.tensor(codes, dtype=torch.int64, device=self.recency.device)
