@@ -26,9 +26,11 @@ def judge(bar: Bar, question: Question, results: Mapping[str, Any]) -> Judged:
     measured = [key for key in bar.rows if key in results["rows"]]
     if not measured:
         return Judged(bar, "", "", f"{NOT_MEASURED} on a GPU" if bar.gpu else NOT_MEASURED)
-    deciding = next(iter(bar.least), question.metrics[0])
+    deciding = bar.level_with[0] if bar.level_with else next(iter(bar.least), question.metrics[0])
     sign = -1 if deciding in question.errors else 1
     best = max(measured, key=lambda key: sign * mean_of(results, key, deciding))
+    if bar.level_with:
+        return _level_with(bar, best, bar.level_with, results)
     return _against_rows(bar, best, question, results) if bar.ahead_of else _against_figures(bar, best, question, results)
 
 
@@ -47,6 +49,15 @@ def _against_figures(bar: Bar, best: str, question: Question, results: Mapping[s
     if bar.goal and reaches(bar.goal):
         return Judged(bar, best, figures, "goal reached")
     return Judged(bar, best, figures, "reached" if reaches(bar.least) else "missed")
+
+
+def _level_with(bar: Bar, best: str, other: tuple[str, str], results: Mapping[str, Any]) -> Judged:
+    metric, row = other
+    ours = mean_of(results, best, metric)
+    if row not in results["rows"]:
+        return Judged(bar, best, f"{metric} {ours:.4f}; {row}: {NOT_MEASURED}", NOT_MEASURED)
+    theirs = mean_of(results, row, metric)
+    return Judged(bar, best, f"{metric} {ours:.4f}; {row}: {theirs:.4f}", "reached" if ours >= theirs else "missed")
 
 
 def _against_rows(bar: Bar, best: str, question: Question, results: Mapping[str, Any]) -> Judged:

@@ -69,6 +69,7 @@ class Bar:
         least: metric -> the least (or, for an error, the most) that is promised.
         goal: the same for the goal beyond it.
         ahead_of: instead of numbers: the best row must be better than each of these, with a paired interval above zero.
+        level_with: instead of numbers: (metric, row): the best row's mean must reach that row's.
         gpu: only a GPU reaches it in reasonable time.
     """
 
@@ -77,6 +78,7 @@ class Bar:
     least: dict[str, float] = field(default_factory=dict)
     goal: dict[str, float] = field(default_factory=dict)
     ahead_of: tuple[str, ...] = ()
+    level_with: tuple[str, str] | None = None
     gpu: bool = False
 
 

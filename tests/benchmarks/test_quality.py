@@ -224,6 +224,12 @@ def test_ahead_of_others_means_every_interval_above_zero(intervals: dict[str, tu
     assert judge(Bar("ahead", ("best",), ahead_of=("x", "y")), TINY, results).verdict == verdict
 
 
+@pytest.mark.parametrize(("other", "verdict"), [(0.4, "reached"), (0.5, "reached"), (0.6, "missed"), (None, "not measured")])
+def test_level_with_another_row_means_at_least_its_mean(other: float | None, verdict: str) -> None:
+    found = figures(best=0.5) if other is None else figures(best=0.5, other=other)
+    assert judge(Bar("level", ("best",), level_with=("HR@10", "other")), TINY, found).verdict == verdict
+
+
 def test_what_was_not_run_is_not_measured() -> None:
     assert judge(Bar("x", ("a",), {"HR@10": 0.1}), TINY, figures()).verdict == "not measured"
     assert judge(Bar("x", ("a",), {"HR@10": 0.1}, gpu=True), TINY, figures()).verdict == "not measured on a GPU"

@@ -48,6 +48,9 @@ def test_rows_pairs_and_bars_name_each_other_rightly(question: Question) -> None
         named = {*bar.rows, *bar.ahead_of}
         assert named <= set(keys) or bar.gpu
         assert {*bar.least, *bar.goal} <= set(question.metrics)
+        if bar.level_with:
+            assert bar.level_with[0] in question.metrics
+            assert bar.level_with[1] in keys
         for other in bar.ahead_of:
             assert {(other, key) for key in bar.rows} <= {(pair.a, pair.b) for pair in question.pairs}
 
