@@ -85,7 +85,7 @@ def _fit_two_tower(*, ids: bool = True, features: bool = False) -> TwoTower:
             return TwoTower.untrained(config, train, ITEMS, seed=3)
         words = text_vectors([*["red nail"] * 12, *["beard oil"] * 13, ""], 3)
         groups = join([Field("group", 2, np.array([[0]] * 30 + [[1]] * 30 + [[-1]], np.int32))], train.lengths > 0)
-        sides = {"item_fields": item_fields(train), "user_fields": groups if ids else None, "item_text": words}
+        sides: dict[str, Any] = {"item_fields": item_fields(train), "user_fields": groups if ids else None, "item_text": words}
         return TwoTower.untrained(config, train, ITEMS, seed=3, **sides)
 
     def batches(train: Histories, how: TrainConfig, device: torch.device) -> TowerBatches:

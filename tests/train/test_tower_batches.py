@@ -60,7 +60,10 @@ def test_a_target_sees_nothing_of_its_own_moment() -> None:
 
 def test_only_wanted_kinds_are_targets_and_every_kind_is_history() -> None:
     train = replace(TRAIN, event=np.array([1, 1, 6, 1, 6, 6, 1, 1, 6], np.uint8))
-    assert examples(batches_of(train, kinds=(6,))) == [(0, [1, 0], 2), (0, [3, 2, 1], 4)]
+    assert examples(batches_of(train, kinds=(6,))) == [(0, [1, 0], 2), (0, [3, 2, 1], 4), (3, [6, 5], 5)]
+    # User 3 bought item 5, which was only viewed before; a second purchase would be a repeat.
+    again = replace(histories([[0, 1, 1, 1]]), event=np.array([1, 1, 6, 6], np.uint8))
+    assert examples(batches_of(again, kinds=(6,))) == [(0, [1, 0], 1)]
 
 
 def test_the_expected_draws_are_those_of_the_batch_and_of_the_even_ones() -> None:

@@ -66,7 +66,7 @@ class TwoTowerConfig:
         temperature: the scores are divided by it.
         normalise: make every vector of length 1, so that scores are cosines; False leaves lengths to carry popularity.
         uniform_negatives: items a step drawn evenly from the catalogue, besides the other targets of the batch.
-        repeats: also learn to foresee items that the shopper already had an event with.
+        repeats: also learn to foresee items that the shopper already had such an event with.
         target_events: kinds of event to foresee, such as ["purchase"]; none means every kind that is learned from.
     """
 

@@ -50,10 +50,10 @@ class TowerBatches:
         self.config, self.batch_size, self.seed, self.device = config, batch_size, seed, device
         row_E, end_E = train.rows, _earlier(train)
         wanted_E = np.isin(train.event, kinds) if kinds else np.ones(len(train.item), np.bool_)
+        if not config.repeats:
+            wanted_E &= _first_time(train, wanted_E)
         if not config.user_ids:
             wanted_E &= end_E > train.offsets[row_E]
-        if not config.repeats:
-            wanted_E &= _first_time(train)
         self.left_out = int(train.lengths[np.bincount(row_E[wanted_E], minlength=len(train)) == 0].sum())
         if not wanted_E.any():
             raise AisleError(
@@ -107,9 +107,9 @@ def _earlier(train: Histories) -> NDArray[np.int64]:
     return np.maximum.accumulate(np.where(same_E, 0, place_E))
 
 
-def _first_time(train: Histories) -> NDArray[np.bool_]:
-    """Say which events are the first of their user with their item: (E,)."""
-    first_E = np.zeros(len(train.item), np.bool_)
-    key_E = train.rows * (int(train.item.max(initial=0)) + 1) + train.item
-    first_E[np.unique(key_E, return_index=True)[1]] = True
+def _first_time(train: Histories, wanted_E: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say which of the wanted events are the first such of their user with their item: (E,)."""
+    key_W = (train.rows * (int(train.item.max(initial=0)) + 1) + train.item)[wanted_E]
+    first_E = np.zeros(len(wanted_E), np.bool_)
+    first_E[np.flatnonzero(wanted_E)[np.unique(key_W, return_index=True)[1]]] = True
     return first_E
