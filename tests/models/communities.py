@@ -20,6 +20,8 @@ from aisle.models.item_knn import ItemKNN, ItemKNNConfig
 from aisle.models.mf import MF, MFConfig
 from aisle.models.ncf import NCF, NCFConfig
 from aisle.models.popularity import Popularity, PopularityConfig
+from aisle.models.recently_viewed import RecentlyViewed, RecentlyViewedConfig
+from aisle.models.session_knn import SessionKNN, SessionKNNConfig
 from aisle.models.two_tower import TwoTower, TwoTowerConfig
 from aisle.train.config import TrainConfig
 from aisle.train.fit import pair_batches, train_model
@@ -99,6 +101,9 @@ FITTED: dict[str, Callable[[], Any]] = {
     "popularity, decaying": lambda: Popularity.fit(PopularityConfig("decay"), train_part(), ITEMS, time_kind="order"),
     "item-kNN": lambda: ItemKNN.fit(ItemKNNConfig(), train_part(), ITEMS),
     "item-kNN, few neighbours": lambda: ItemKNN.fit(ItemKNNConfig(5, 0, "none"), train_part(), ITEMS),
+    "VS-kNN": lambda: SessionKNN.fit(SessionKNNConfig(), train_part(), ITEMS),
+    "VS-kNN, few neighbours": lambda: SessionKNN.fit(SessionKNNConfig(neighbours=12, idf=0.5), train_part(), ITEMS),
+    "recently viewed": lambda: RecentlyViewed(RecentlyViewedConfig(), ITEMS),
     "iALS": lambda: IALS.fit(IALSConfig(4, 16, 1.0, 0.03), train_part(), ITEMS),
     "iALS, event weights": lambda: IALS.fit(IALSConfig(4, 16, event_weights=(("purchase", 3.0),)), train_part(), ITEMS),
     "EASE": lambda: EASE.fit(EASEConfig(20), train_part(), ITEMS),

@@ -11,14 +11,18 @@ from safetensors.numpy import load, save
 
 from aisle.features.histories import Histories
 from aisle.models.item_knn import ItemKNN
+from aisle.models.recently_viewed import RecentlyViewed
+from aisle.models.session_knn import SessionKNN
 from tests.models import communities
 from tests.models.communities import COLD, ITEMS, NEW_USER, USERS
 
-PERSONAL = [name for name in communities.FITTED if not name.startswith("popularity")]
+# Recently viewed has learned nothing about anybody's taste.
+PERSONAL = [name for name in communities.FITTED if not name.startswith(("popularity", "recently"))]
+SILENT = (ItemKNN, SessionKNN, RecentlyViewed)  # they cannot say anything about items that are nobody's neighbour
 TWO_TOWERS = ["two-tower", "two-tower with side features", "two-tower without ids"]
 TORCH = ["MF", "FM", "FM with side features", "NeuMF", "GMF", "MLP", *TWO_TOWERS]
 BY_FEATURES = ["FM with side features", *TWO_TOWERS[1:]]  # item 24 has no training events, but a category
-IN_ORDER = TWO_TOWERS  # what came last counts most
+IN_ORDER = [*TWO_TOWERS, "VS-kNN", "VS-kNN, few neighbours", "recently viewed"]  # what came last counts most
 ALL_USERS = np.arange(USERS + 1)
 
 
@@ -72,7 +76,7 @@ def test_unknown_shoppers_and_empty_histories_get_numbers(model: Any) -> None:
     known = communities.histories([[], [1, 2], [], []])
     score = model.score(users, known)
     few = model.score_items(users, known, np.tile([0, 5, 13], (4, 1)))
-    if isinstance(model, ItemKNN):  # it cannot say anything about items that are nobody's neighbour
+    if isinstance(model, SILENT):
         assert not np.isnan(score).any()
         assert np.isneginf(score[0]).all()
         assert np.isfinite(score[1]).any()
@@ -95,7 +99,7 @@ def test_only_items_that_nothing_is_known_about_are_unscorable(model: Any, known
     by_features = [24] if any(model is fitted(name) for name in BY_FEATURES) else []
     expected = [item for item in COLD if item not in by_features]
     assert np.flatnonzero(unscorable.all(axis=0)).tolist() == expected
-    if not isinstance(model, ItemKNN):  # which also cannot score, for one shopper, what no known item is alike to
+    if not isinstance(model, SILENT):  # which also cannot score, for one shopper, what no known item is alike to
         assert np.flatnonzero(unscorable.any(axis=0)).tolist() == expected
     asked = np.tile(np.arange(ITEMS), (USERS + 1, 1))
     assert np.array_equal(np.isneginf(model.score_items(ALL_USERS, known, asked)), unscorable)
