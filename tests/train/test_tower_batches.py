@@ -13,8 +13,8 @@ from aisle.train.tower_batches import TowerBatches
 from tests.models.communities import histories
 
 CONFIG = TwoTowerConfig(8, history=3, uniform_negatives=5)
-# User 1 has one event: nothing comes before it. User 2 has none.
-TRAIN = histories([[0, 1, 2, 3, 4], [4], [], [5, 6, 5]])
+# User 1 has one event: nothing comes before it. User 2 has none. Item 5 is nobody's.
+TRAIN = histories([[0, 1, 2, 3, 4], [4], [], [7, 6, 7]])
 
 
 def batches_of(train: Histories = TRAIN, config: TwoTowerConfig = CONFIG, *, size: int = 2, **more: object) -> TowerBatches:
@@ -32,7 +32,7 @@ def examples(batches: TowerBatches, epoch: int = 1) -> list[tuple[int, list[int]
 
 
 def test_each_event_is_asked_from_the_latest_events_before_it() -> None:
-    assert examples(batches_of()) == [(0, [0], 1), (0, [1, 0], 2), (0, [2, 1, 0], 3), (0, [3, 2, 1], 4), (3, [5], 6)]
+    assert examples(batches_of()) == [(0, [0], 1), (0, [1, 0], 2), (0, [2, 1, 0], 3), (0, [3, 2, 1], 4), (3, [7], 6)]
     assert batches_of().samples == 5
     assert batches_of().steps == 3
     assert batches_of().left_out == 1  # the event of user 1
@@ -40,13 +40,13 @@ def test_each_event_is_asked_from_the_latest_events_before_it() -> None:
 
 def test_repeats_are_targets_only_when_asked_for() -> None:
     asked = examples(batches_of(config=replace(CONFIG, repeats=True)))
-    assert (3, [6, 5], 5) in asked
+    assert (3, [6, 7], 7) in asked
     assert len(asked) == 6
 
 
 def test_a_model_of_user_ids_learns_from_first_events_too() -> None:
     asked = examples(batches_of(config=replace(CONFIG, user_ids=True)))
-    assert {(0, (), 0), (1, (), 4), (3, (), 5)} <= {(user, tuple(before), target) for user, before, target in asked}
+    assert {(0, (), 0), (1, (), 4), (3, (), 7)} <= {(user, tuple(before), target) for user, before, target in asked}
 
 
 def test_a_target_sees_nothing_of_its_own_moment() -> None:
@@ -60,18 +60,18 @@ def test_a_target_sees_nothing_of_its_own_moment() -> None:
 
 def test_only_wanted_kinds_are_targets_and_every_kind_is_history() -> None:
     train = replace(TRAIN, event=np.array([1, 1, 6, 1, 6, 6, 1, 1, 6], np.uint8))
-    assert examples(batches_of(train, kinds=(6,))) == [(0, [1, 0], 2), (0, [3, 2, 1], 4), (3, [6, 5], 5)]
-    # User 3 bought item 5, which was only viewed before; a second purchase would be a repeat.
+    assert examples(batches_of(train, kinds=(6,))) == [(0, [1, 0], 2), (0, [3, 2, 1], 4), (3, [6, 7], 7)]
+    # User 3 bought item 7, which was only viewed before; a second purchase would be a repeat.
     again = replace(histories([[0, 1, 1, 1]]), event=np.array([1, 1, 6, 6], np.uint8))
     assert examples(batches_of(again, kinds=(6,))) == [(0, [1, 0], 1)]
 
 
 def test_the_expected_draws_are_those_of_the_batch_and_of_the_even_ones() -> None:
     # Targets of an epoch are 1, 2, 3, 4, 6: each a fifth. A batch of 2 draws each 2/5 times, 5 even draws of the 7 items
-    # with events 5/7 times each; item 0 and 5 are never targets, so only the even draws bring them.
+    # with events 5/7 times each; items 0 and 7 are never targets, so only the even draws bring them.
     for _, _, _, target, even, log_draws in batches_of().epoch(1):
         item = torch.cat([target, even])
-        share = torch.where(torch.isin(item, torch.tensor([0, 5])), 0.0, 0.2)
+        share = torch.where(torch.isin(item, torch.tensor([0, 7])), 0.0, 0.2)
         torch.testing.assert_close(log_draws.exp(), len(target) * share + 5 / 7)
 
 
