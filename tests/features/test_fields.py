@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aisle.features.fields import Field, category_lists, join, make_field, number_buckets
+from aisle.features.fields import Field, category_lists, context_table, hashed, join, make_field, number_buckets
 
 ALL = np.ones(4, bool)
 
@@ -82,3 +82,31 @@ def test_no_fields_at_all_are_fine() -> None:
     fields = join([], ALL)
     assert (fields.size, fields.code.shape, fields.weight.shape) == (0, (4, 0), (4, 0))
     assert not fields.present.any()
+
+
+def test_a_field_of_many_codes_shares_rows_by_hash_and_a_small_one_keeps_its_own() -> None:
+    many = Field("city", 10_000, np.arange(-1, 9_999, dtype=np.int32)[:, None])
+    shared = hashed(many, 64)
+    assert (shared.size, shared.code[0, 0]) == (64, -1)
+    counts = np.bincount(shared.code[1:, 0], minlength=64)
+    # 9,999 codes in 64 rows: 156 each; an even hash strays by a few times its root, 12.5.
+    assert len(counts) == 64
+    assert np.abs(counts - 9_999 / 64).max() < 5 * 12.5
+    assert hashed(many, 10_000) is many
+    assert hashed(many, None) is many
+
+
+def test_values_that_no_training_event_has_have_no_row() -> None:
+    # Two columns of 3 and 2 values; training saw values 0 and 2 of the first, 1 of the second.
+    table = context_table([3, 2], np.array([[0, 1], [2, -1]], np.int32))
+    assert table.start.tolist() == [0, 3]
+    assert table.row.tolist() == [0, -1, 2, -1, 4, -1]
+    assert table.size == 5
+
+
+def test_context_columns_of_many_values_share_rows_of_their_own() -> None:
+    seen = np.stack([np.arange(100), np.arange(100) % 3], axis=1).astype(np.int32)
+    table = context_table([100, 3], seen, hash_size=8)
+    assert table.size == 8 + 3
+    assert set(table.row[:100].tolist()) <= set(range(8))
+    assert table.row[100:].tolist() == [8, 9, 10, -1]

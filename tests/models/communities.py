@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aisle.features.fields import Field, Fields, join
+from aisle.features.fields import Field, Fields, context_table, join
 from aisle.features.histories import Histories
 from aisle.features.text import text_vectors
 from aisle.models.ease import EASE, EASEConfig
@@ -25,6 +25,8 @@ from aisle.models.session_knn import SessionKNN, SessionKNNConfig
 from aisle.models.two_tower import TwoTower, TwoTowerConfig
 from aisle.train.config import TrainConfig
 from aisle.train.fit import pair_batches, train_model
+from aisle.train.ratings import RatingSampler
+from aisle.train.sampler import PairSampler
 from aisle.train.tower_batches import TowerBatches
 
 USERS = 60  # 0..29 buy items 0..11, 30..59 buy items 12..23
@@ -79,6 +81,35 @@ def _fit_fm(*, with_fields: bool) -> FM:
     return train_model(build, train_part(), None, QUICK, batches=pair_batches).model
 
 
+def _fit_fm_in_context(loss: Literal["logistic", "softmax"]) -> FM:
+    """Fit on events of one context column that says nothing: which half of the day it was."""
+    context = (train_part().item % 2).astype(np.int32)[:, None]
+
+    def build(train: Histories) -> FM:
+        return FM.untrained(FMConfig(8, loss=loss), train, ITEMS, seed=3, context=context_table([2], context))
+
+    def batches(train: Histories, how: TrainConfig, device: torch.device) -> PairSampler:
+        return PairSampler(train, how.batch_size, how.negatives, seed=how.seed, device=device, context=context)
+
+    return train_model(build, train_part(), None, QUICK, batches=batches).model
+
+
+def _fit_fm_of_ratings(*, implicit: bool) -> FM:
+    """Fit on ratings: 5 for six items of one's own half, 1 for six of the other."""
+    train = train_part()
+    other = [[(item + 12) % 24 for item in train.row(user).tolist()] for user in range(USERS + 1)]
+    rated = histories([[*train.row(user).tolist(), *other[user]] for user in range(USERS + 1)])
+    rating = np.tile(np.repeat(np.array([5, 1], np.float32), 6), USERS)
+
+    def build(part: Histories) -> FM:
+        return FM.untrained(FMConfig(8, loss="squared", implicit=implicit), part, ITEMS, seed=3, mean=3.0)
+
+    def batches(part: Histories, how: TrainConfig, device: torch.device) -> RatingSampler:
+        return RatingSampler(part, rating, how.batch_size, seed=how.seed, device=device, whole_users=implicit)
+
+    return train_model(build, rated, None, QUICK, batches=batches).model
+
+
 def _fit_two_tower(*, ids: bool = True, features: bool = False) -> TwoTower:
     config = TwoTowerConfig(8, history=4, user_ids=ids and features, item_ids=ids, temperature=0.2, uniform_negatives=16)
 
@@ -113,6 +144,10 @@ FITTED: dict[str, Callable[[], Any]] = {
     "MF, softmax": lambda: _fit_mf(MFConfig(8, "softmax", regularisation=0.001)),
     "FM": lambda: _fit_fm(with_fields=False),
     "FM with side features": lambda: _fit_fm(with_fields=True),
+    "FM in context": lambda: _fit_fm_in_context("logistic"),
+    "FM in context, softmax": lambda: _fit_fm_in_context("softmax"),
+    "FM of ratings": lambda: _fit_fm_of_ratings(implicit=False),
+    "FM of ratings and of what is rated": lambda: _fit_fm_of_ratings(implicit=True),
     "NeuMF": lambda: _fit_ncf(NCFConfig("neumf", 8, 8, (16, 8), dropout=0.1)),
     "GMF": lambda: _fit_ncf(NCFConfig("gmf", 8)),
     "MLP": lambda: _fit_ncf(NCFConfig("mlp", 8, 8, (16,)), learning_rate=0.05),  # a slow starter: no product of ids

@@ -93,3 +93,9 @@ def test_users_who_have_every_item_are_left_out_and_counted() -> None:
 def test_nothing_to_tell_apart_is_an_error(rows: list[list[int]]) -> None:
     with pytest.raises(AisleError, match="E504"):
         _sampler(histories(rows))
+
+
+def test_a_positive_brings_its_circumstances() -> None:
+    context = np.stack([TRAIN.rows, TRAIN.item], axis=1).astype(np.int32)
+    for user, item, asked_in in PairSampler(TRAIN, 3, 4, seed=1, device=CPU, context=context).epoch(1):
+        assert torch.equal(asked_in, torch.stack([user, item[:, 0]], dim=1))

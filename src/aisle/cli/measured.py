@@ -57,7 +57,7 @@ def result_line(run: Run) -> str:
 def protocol_line(measured: Mapping[str, Any]) -> str:
     """Return the protocol and the counts in one line."""
     protocol, counts = measured["protocol"], measured["counts"]
-    ranking = "full ranking" if protocol["ranking"] == "full" else "SAMPLED ranking"
+    ranking = {"full": "full ranking", "rating": "rating prediction"}.get(protocol["ranking"], "SAMPLED ranking")
     intervals = "95% intervals" if measured["settings"]["resamples"] else "no intervals"
     return f"{ranking}, {count_of(counts['cases'], 'case')}, {intervals}"
 
@@ -89,8 +89,8 @@ def verdict_in_words(metric: str, verdict: str, a: str, b: str) -> str:
 
 
 def print_slices(measured: Mapping[str, Any]) -> None:
-    """Print HR and NDCG of each slice."""
-    shown = [name for name in measured["metrics"] if name.startswith(("HR@", "NDCG@"))]
+    """Print HR and NDCG, or RMSE and MAE, of each slice."""
+    shown = [name for name in measured["metrics"] if name.startswith(("HR@", "NDCG@", "RMSE", "MAE"))]
     rows = [(part["name"], f"{part['cases']:,}", *metric_cells({**part, "aggregates": {}}, shown)) for part in measured["slices"]]
     if rows:
         print_table("slices", ("slice", "cases", *shown), rows)

@@ -84,7 +84,7 @@ def ask_pairs(asked: Asked, before: Past, config: SplitConfig, *, n_items: int) 
     keys = distinct(asked.case * n_items + asked.item)
     if not config.repeats:
         keys = keys[~contains(pairs(before.no_news.take(asked.user), n_items), keys)]
-    kept = _sample(distinct(keys // n_items), config)
+    kept = sample(distinct(keys // n_items), config)
     keys = keys[contains(kept, keys // n_items)]
     offsets = np.searchsorted(keys // n_items, np.append(kept, len(asked.user))).astype(np.int64)
     user = asked.user[kept].astype(np.int32)
@@ -104,7 +104,7 @@ def ask_events(log: SplitLog, asked: NDArray[np.bool_], config: SplitConfig) -> 
     place = np.flatnonzero(asked & first_time(log)) if not config.repeats else np.flatnonzero(asked)
     if config.ask == "next-in-session":
         place = place[_goes_on(log, place)]
-    place = _sample(place, config)
+    place = sample(place, config)
     known = _before(log, log.positive, place, config.known_events)
     known = known.at(None if log.context is None else log.context[place])
     seen = _before(log, log.seen, place, None) if _tells_apart(log, config) else None
@@ -140,7 +140,8 @@ def _goes_on(log: SplitLog, place: NDArray[np.int64]) -> NDArray[np.bool_]:
     return goes_on
 
 
-def _sample(case: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int64]:
+def sample(case: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int64]:
+    """Keep a random sample of the questions where there are more than the config wants."""
     if config.max_cases is None or len(case) <= config.max_cases:
         return case
     return np.sort(np.random.default_rng(config.seed).choice(case, config.max_cases, replace=False))

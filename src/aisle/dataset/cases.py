@@ -21,6 +21,7 @@ class Cases:
         target_item: (T,) int32, the right answers, distinct within a case and never empty.
         negatives: (C, N) int32 fixed wrong answers for a sampled protocol, -1 where a row has fewer; None = full ranking.
         seen: C histories: the events that make an item no news to the shopper; None = those that are known.
+        rating: (T,) float32, how the shopper rated each right answer, for rating prediction; None where items are asked for.
     """
 
     user: NDArray[np.int32]
@@ -29,6 +30,7 @@ class Cases:
     target_item: NDArray[np.int32]
     negatives: NDArray[np.int32] | None = None
     seen: Histories | None = None
+    rating: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -46,7 +48,8 @@ class Cases:
         place = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
         negatives = None if self.negatives is None else self.negatives[index]
         seen = None if self.seen is None else self.seen.take(index)
-        return Cases(self.user[index], self.known.take(index), offsets, self.target_item[place], negatives, seen)
+        rating = None if self.rating is None else self.rating[place]
+        return Cases(self.user[index], self.known.take(index), offsets, self.target_item[place], negatives, seen, rating)
 
 
 @dataclass(frozen=True)

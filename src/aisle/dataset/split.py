@@ -11,8 +11,10 @@ from aisle.dataset import cut as cutting
 from aisle.dataset import layout
 from aisle.dataset.asking import Asked, Past, ask_events, ask_pairs, ask_users, past
 from aisle.dataset.cases import Cases, Split
+from aisle.dataset.cold import cold_items
 from aisle.dataset.context import event_context, test_context
 from aisle.dataset.cut import Cut, SplitLog
+from aisle.dataset.folds import ask_ratings, cut_fold
 from aisle.dataset.kcore import core_mask
 from aisle.dataset.negatives import sample_unseen
 from aisle.dataset.reader import Dataset
@@ -38,17 +40,20 @@ def split(dataset: Dataset, config: SplitConfig | None = None) -> Split:
     Raises:
         AisleError: E250 a time split of a log without times, E251 nothing to learn from, E252 no test files in the
             dataset, E253 an unknown kind of event, E254 shares or cut times that make no sense, E255 nothing to ask,
-            E256 a way of asking that does not fit, E257 no sessions in the log.
+            E256 a way of asking that does not fit, E257 no sessions in the log, E258 no folds or ratings.
     """
     config = config or SplitConfig()
     _check(dataset, config)
     log = _log(dataset, config)
-    cut = _cut(log, config)
+    cut = _cut(dataset, log, config)
     train, train_index = _learned(log, log.positive & cut.before_validation, config)
     _check_has_training(train, cut, config, len(log.index))
     before_test = past(log, cut.before_test, config)
-    test = _file_cases(dataset, before_test, config) if config.kind == "files" else _cases(log, cut.test, cut.before_test, config)
-    validation = _cases(log, cut.validation, cut.before_validation, config)
+    if config.kind == "files":
+        test = _file_cases(dataset, before_test, config)
+    else:
+        test = _cases(dataset, log, cut.test, cut.before_test, config)
+    validation = _cases(dataset, log, cut.validation, cut.before_validation, config)
     if test.negatives is not None:
         seen = before_test.no_news.take(validation.user)
         negatives = sample_unseen(seen, test.negatives.shape[1], n_items=log.n_items, seed=config.seed)
@@ -154,7 +159,9 @@ def _is_one_of(kind_E: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.
     return chosen
 
 
-def _cut(log: SplitLog, config: SplitConfig) -> Cut:
+def _cut(dataset: Dataset, log: SplitLog, config: SplitConfig) -> Cut:
+    if config.kind == "folds":
+        return cut_fold(dataset, log, config)
     if config.kind == "leave-one-out":
         return cutting.leave_one_out(log, repeats=config.repeats)
     if config.kind == "files":
@@ -165,7 +172,8 @@ def _cut(log: SplitLog, config: SplitConfig) -> Cut:
 
 def _learned(log: SplitLog, part: NDArray[np.bool_], config: SplitConfig) -> tuple[Histories, NDArray[np.int64]]:
     """Return a part's events after the k-core, which is counted on that part alone, and their rows in the dataset."""
-    keep = part.copy()
+    keep = part & ~cold_items(log.n_items, config.cold_items, config.seed)[log.events.item]
+    part = keep.copy()
     if config.min_user_events > 1 or config.min_item_events > 1:
         keep[part] = core_mask(
             log.events.rows[part],
@@ -176,8 +184,10 @@ def _learned(log: SplitLog, part: NDArray[np.bool_], config: SplitConfig) -> tup
     return log.events.where(keep), log.index[keep]
 
 
-def _cases(log: SplitLog, asked: NDArray[np.bool_], before: NDArray[np.bool_], config: SplitConfig) -> Cases:
+def _cases(dataset: Dataset, log: SplitLog, asked: NDArray[np.bool_], before: NDArray[np.bool_], config: SplitConfig) -> Cases:
     """Ask for events of the log."""
+    if config.kind == "folds":
+        return ask_ratings(dataset, log, asked, past(log, before, config), config)
     if config.ask == "rest":
         return ask_users(log, asked, past(log, before, config), config)
     return ask_events(log, asked, config)

@@ -10,6 +10,7 @@ import numpy as np
 from aisle.errors import AisleError
 from aisle.evaluate.bootstrap import CONFIDENCE, intervals
 from aisle.evaluate.evaluation import Evaluation
+from aisle.evaluate.rating import LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,16 @@ def compare(a: Evaluation, b: Evaluation, *, resamples: int = 1000, seed: int = 
     difference_CM = np.stack([b.metrics[name] - a.metrics[name] for name in names], axis=1)
     low_high = intervals(difference_CM, resamples=resamples, seed=seed, user_C=a.user)
     rows = tuple(
-        Difference(name, a.means[name], b.means[name], float(mean), (float(low), float(high)), verdict(low, high))
+        Difference(name, a.means[name], b.means[name], float(mean), (float(low), float(high)), verdict(low, high, name))
         for name, mean, (low, high) in zip(names, difference_CM.mean(axis=0), low_high, strict=True)
     )
     return Comparison(len(a.user), a.protocol, rows, resamples, seed)
 
 
-def verdict(low: float, high: float) -> str:
-    """Put an interval of b - a into words."""
+def verdict(low: float, high: float, metric: str = "") -> str:
+    """Put an interval of b - a into words; of an error, less is better."""
+    if metric in LOWER_IS_BETTER:
+        low, high = -high, -low
     if low > 0:
         return "b is better"
     return "a is better" if high < 0 else "no difference shown"

@@ -15,6 +15,7 @@ from aisle.evaluate.facts import Facts
 from aisle.evaluate.metrics import RANK_METRICS, Ranks
 from aisle.evaluate.protocol import EvaluateConfig, check, describe
 from aisle.evaluate.ranking import Ranking, rank
+from aisle.evaluate.rating import Errors, measure_ratings
 from aisle.evaluate.slices import Slice, cut_slices
 from aisle.recommend.scorer import Scorer
 
@@ -74,9 +75,12 @@ def evaluate(scorer: Scorer, cases: Cases, config: EvaluateConfig, facts: Facts)
         Metrics a case, means with intervals, slices, and the protocol.
 
     Raises:
-        AisleError: E350 when the model gives NaN, E700 without cases, E701 for a k below 1.
+        AisleError: E350 when the model gives NaN, E700 without cases, E701 for a k below 1, E706 for rating prediction
+            without ratings.
     """
     check(cases, config)
+    if config.protocol == "rating":
+        return _of_errors(measure_ratings(scorer, cases, config, facts), cases, config, facts)
     ranking = rank(scorer, cases, config, facts)
     price_T = None if facts.price is None else facts.price[cases.target_item]
     by_case = _rank_metrics(ranking.ranks, config.k, price_T)
@@ -95,6 +99,20 @@ def evaluate(scorer: Scorer, cases: Cases, config: EvaluateConfig, facts: Facts)
         aggregates=aggregates,
         counts=_counts(cases, ranking),
         slices=_slices(cases, ranking.ranks, price_T, config, facts),
+        settings={"k": list(config.k), "resamples": config.resamples, "seed": config.seed, "confidence": CONFIDENCE},
+    )
+
+
+def _of_errors(errors: Errors, cases: Cases, config: EvaluateConfig, facts: Facts) -> Evaluation:
+    return Evaluation(
+        protocol=describe(cases, config, facts.n_items),
+        user=errors.user,
+        metrics=errors.metrics,
+        means=errors.means,
+        intervals=errors.intervals,
+        aggregates={},
+        counts=errors.counts,
+        slices=errors.slices,
         settings={"k": list(config.k), "resamples": config.resamples, "seed": config.seed, "confidence": CONFIDENCE},
     )
 

@@ -11,6 +11,15 @@ from aisle.features.histories import Histories
 
 
 @dataclass(frozen=True)
+class Ratings:
+    """The ratings of the training part: the lowest, the highest, the mean."""
+
+    low: float
+    high: float
+    mean: float
+
+
+@dataclass(frozen=True)
 class Facts:
     """V items, U users.
 
@@ -21,6 +30,7 @@ class Facts:
         category: (V,) int32, -1 missing, for diversity.
         price: (V,) float32, NaN missing, for revenue.
         segments: name -> (U,) text, the group of each user, "" where it is missing.
+        ratings: what ratings look like, for rating prediction; None for a log without.
     """
 
     fallback: NDArray[np.float32]
@@ -29,6 +39,7 @@ class Facts:
     category: NDArray[np.int32] | None = None
     price: NDArray[np.float32] | None = None
     segments: dict[str, NDArray[np.str_]] = field(default_factory=dict)
+    ratings: Ratings | None = None
 
     @classmethod
     def of(
@@ -39,11 +50,12 @@ class Facts:
         category: NDArray[np.int32] | None = None,
         price: NDArray[np.float32] | None = None,
         segments: dict[str, NDArray[np.str_]] | None = None,
+        ratings: Ratings | None = None,
     ) -> Facts:
         """Count training events; popularity is the number of training events of an item."""
         item_events = np.bincount(train.item, minlength=n_items).astype(np.int64)
         fallback = item_events.astype(np.float32)
-        return cls(fallback, item_events, train.lengths, category, price, segments or {})
+        return cls(fallback, item_events, train.lengths, category, price, segments or {}, ratings)
 
     @property
     def n_items(self) -> int:

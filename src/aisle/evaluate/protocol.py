@@ -22,7 +22,7 @@ class EvaluateConfig:
         k: lengths of list to count at.
         protocol: "full" ranks the whole catalogue. "sampled" ranks the right answers among a few wrong ones; its numbers
             are higher, and can order models differently (Krichene and Rendle, On Sampled Metrics for Item
-            Recommendation, 2020).
+            Recommendation, 2020). "rating" measures how far predicted ratings are from given ones, for `split.kind` "folds".
         negatives: wrong answers a case for "sampled", drawn among unseen items; used only when the cases bring none.
         filter_seen: what the shopper has already seen is not recommended (`split.seen_events` says what counts). With False it
             competes.
@@ -33,7 +33,7 @@ class EvaluateConfig:
     """
 
     k: tuple[int, ...] = (10,)
-    protocol: Literal["full", "sampled"] = "full"
+    protocol: Literal["full", "sampled", "rating"] = "full"
     negatives: int = 100
     filter_seen: bool = True
     lists: bool = True
@@ -82,6 +82,8 @@ def fingerprint(cases: Cases) -> str:
     arrays: list[NDArray[Any]] = [cases.user, cases.no_news.offsets, cases.no_news.item, cases.target_offsets, cases.target_item]
     if cases.negatives is not None:
         arrays.append(cases.negatives)
+    if cases.rating is not None:
+        arrays.append(cases.rating)
     for array in arrays:
         digest.update(f"{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation
+from aisle.evaluate.rating import DERIVED
 from aisle.evaluate.slices import Slice
 from aisle.storage.arrays import write_array
 from aisle.storage.atomic import atomic_folder
@@ -48,7 +49,7 @@ def load_evaluation(folder: Path) -> Evaluation:
 
 
 def _assemble(report: dict[str, Any], user: NDArray[np.int32], value_CM: NDArray[np.float64]) -> Evaluation:
-    names = list(report["metrics"])
+    names = [name for name in report["metrics"] if name not in DERIVED]
     if value_CM.shape != (len(user), len(names)) or len(user) != report["counts"]["cases"]:
         raise ValueError(f"{len(names)} metrics of {report['counts']['cases']} cases are expected, seen {value_CM.shape}")
     return Evaluation(

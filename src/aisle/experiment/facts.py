@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from aisle.dataset.cases import Split
 from aisle.dataset.reader import Dataset, Feature
-from aisle.evaluate.facts import Facts
+from aisle.evaluate.facts import Facts, Ratings
 
 
 def facts_of(dataset: Dataset, split: Split, *, refit: bool) -> Facts:
@@ -27,7 +27,18 @@ def facts_of(dataset: Dataset, split: Split, *, refit: bool) -> Facts:
         category=None if category is None else category.values,
         price=None if price is None else price.values,
         segments=segments,
+        ratings=_ratings(dataset, split.refit_index if refit else split.train_index),
     )
+
+
+def _ratings(dataset: Dataset, index: NDArray[np.int64]) -> Ratings | None:
+    """Return what the ratings of these events look like; None for a log without."""
+    if "weight" not in dataset.manifest.event_columns:
+        return None
+    rating = dataset.event_column("weight").values
+    assert rating is not None
+    known = rating[index][~np.isnan(rating[index])]
+    return Ratings(float(known.min()), float(known.max()), float(known.mean(dtype=np.float64))) if len(known) else None
 
 
 def _labels(feature: Feature) -> NDArray[np.str_]:

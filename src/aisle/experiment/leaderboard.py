@@ -9,6 +9,7 @@ from typing import Any
 from aisle.dataset.split import split
 from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation, evaluate
+from aisle.evaluate.rating import LOWER_IS_BETTER
 from aisle.experiment.facts import facts_of
 from aisle.experiment.run import Run
 from aisle.simulate.truth import TrueShop
@@ -42,7 +43,7 @@ def leaderboard(runs: Sequence[Run], truth: Path | None = None) -> dict[str, Any
     rows = [_row(run.name, run.metrics["test"], shared, run.metrics["train_seconds"]) | {"run": run.folder.name} for run in runs]
     if truth is not None:
         rows.append(_perfect_row(runs[0], truth, shared))
-    rows.sort(key=lambda row: -row[shared[0]])
+    rows.sort(key=lambda row: row[shared[0]] if shared[0] in LOWER_IS_BETTER else -row[shared[0]])
     counts = runs[0].metrics["test"]["counts"]
     return {
         "protocol": {**first, "split": runs[0].metrics["split"], "cases": counts["cases"]},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation, evaluate
 from aisle.evaluate.facts import Facts
 from aisle.evaluate.protocol import EvaluateConfig
+from aisle.experiment.context_words import ContextWords
 from aisle.experiment.facts import facts_of
 from aisle.experiment.job import Fitted, Job
 from aisle.experiment.recipe import Recipe, parse_recipe, recipe_as_dict
@@ -78,6 +79,7 @@ class Recommender:
         self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
         self._scorer: Scorer = self.fitted.model
         self._users, self._items = dataset.users, dataset.items
+        self._context = ContextWords.of(dataset)
         self._remember(dataset.histories)
         return self
 
@@ -92,8 +94,8 @@ class Recommender:
 
     @property
     def validation_metric(self) -> str:
-        """The metric that chooses the epoch."""
-        return f"NDCG@{self.recipe.evaluate.k[0]}"
+        """The metric that chooses the epoch; with a minus before it where less is better."""
+        return "-RMSE" if self.recipe.evaluate.protocol == "rating" else f"NDCG@{self.recipe.evaluate.k[0]}"
 
     @property
     def records(self) -> Sequence[EpochRecord]:
@@ -105,7 +107,29 @@ class Recommender:
         assert self._split is not None
         cases = self._split.validation
         quick = dataclasses.replace(self.recipe.evaluate, lists=False, resamples=0)
-        return lambda scorer: evaluate(scorer, cases, quick, train_only).means[self.validation_metric]
+        name = self.validation_metric
+        sign = -1 if name.startswith("-") else 1
+        return lambda scorer: sign * evaluate(scorer, cases, quick, train_only).means[name.removeprefix("-")]
+
+    def validate(self) -> float:
+        """Measure a model that learned from the training part alone on the validation cases; higher is better.
+
+        Returns:
+            `validation_metric` of the fitted model: what epochs and settings are chosen by.
+
+        Raises:
+            AisleError: E309 for a model loaded without its dataset, E311 for one that learned the validation answers.
+        """
+        fitted = self._need_fit()
+        if self._split is None:
+            raise AisleError("a loaded model carries no validation cases", hint="load it with its dataset", code="E309")
+        if self.recipe.train.refit and len(self._split.validation):
+            raise AisleError(
+                "train.refit is true: this model has learned the validation answers, so they say nothing about it",
+                hint="fit it with train.refit=false to validate it",
+                code="E311",
+            )
+        return self._validation(self._facts)(fitted.model)
 
     def evaluate(self, cases: Cases | None = None, config: EvaluateConfig | None = None) -> Evaluation:
         """Measure on the test cases of the split (or on others), as the recipe's protocol says (or another).
@@ -128,7 +152,13 @@ class Recommender:
         return self._split.test
 
     def recommend(
-        self, users: Sequence[Any], *, k: int = 10, filter_seen: bool = True, candidates: Sequence[Any] | None = None
+        self,
+        users: Sequence[Any],
+        *,
+        k: int = 10,
+        filter_seen: bool = True,
+        candidates: Sequence[Any] | None = None,
+        context: Mapping[str, Any] | None = None,
     ) -> pl.DataFrame:
         """Return the k best items for each user.
 
@@ -137,12 +167,14 @@ class Recommender:
             k: list length; fewer where fewer can be recommended.
             filter_seen: leave out what the user has already seen, as the recipe's `split.seen_events` says.
             candidates: raw item ids to choose from; those not in the catalogue cannot be recommended.
+            context: context column of the log -> raw value, such as {"daytime": "evening"}: the circumstances of the moment,
+                for models that read them. A value that the log did not have says nothing.
 
         Returns:
             Columns user_id, item_id, score, rank (from 1), source ("model" or "popular"), best first for each user.
 
         Raises:
-            AisleError: E305 when none of the candidates is in the catalogue.
+            AisleError: E305 when none of the candidates is in the catalogue, E312 for an unknown context column.
         """
         code_B = self._users.encode(users)
         allowed = None
@@ -155,7 +187,8 @@ class Recommender:
                     hint="candidates are raw item ids as in the log",
                     code="E305",
                 )
-        known, seen = self._known.take(code_B), None if self._seen is None else self._seen.take(code_B)
+        known = self._known.take(code_B).at(None if context is None else self._context.encode(context, len(code_B)))
+        seen = None if self._seen is None else self._seen.take(code_B)
         lists = recommend(
             self._scorer, self._facts.fallback, code_B, known, k=k, filter_seen=filter_seen, seen=seen, candidates=allowed
         )
@@ -203,7 +236,7 @@ class Recommender:
         arrays |= _history_arrays("known", self._known)
         arrays |= {} if self._seen is None else _history_arrays("seen", self._seen)
         arrays |= {"facts.fallback": self._facts.fallback, "facts.item_events": self._facts.item_events}
-        arrays |= {"facts.user_events": self._facts.user_events}
+        arrays |= {"facts.user_events": self._facts.user_events} | self._context.arrays()
         write_saved(folder, recipe_as_dict(self.recipe), arrays, overwrite=overwrite)
 
     @classmethod
@@ -238,6 +271,7 @@ class Recommender:
         self.fitted = Fitted(model, (), None, "cpu", 0.0)
         self._scorer = model
         self._users, self._items = vocabulary_of("users", arrays), vocabulary_of("items", arrays)
+        self._context = ContextWords.from_arrays(arrays)
         self._known = _histories_of("known", arrays)
         self._seen = _histories_of("seen", arrays) if "seen.offsets" in arrays else None
         self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])

@@ -13,6 +13,7 @@ from aisle.experiment import plots
 from aisle.experiment.run import Run
 from aisle.storage.atomic import write_atomic
 
+_SHOWN = ("HR@", "NDCG@", "RMSE", "MAE")
 LEADERBOARD_NAME, REPORT_NAME = "leaderboard.json", "report.html"
 
 _STYLE = """
@@ -44,7 +45,7 @@ def write_report(board: dict[str, Any], runs: Sequence[Run], folder: Path) -> No
 def _shown(board: Mapping[str, Any]) -> list[str]:
     """Return the per-case metrics on the board, HR and NDCG first."""
     names = [key.removesuffix("_ci") for key in board["models"][0] if key.endswith("_ci")]
-    return [name for name in names if name.startswith(("HR@", "NDCG@"))]
+    return [name for name in names if name.startswith(_SHOWN)]
 
 
 def _page(board: Mapping[str, Any], runs: Sequence[Run], picture: bytes) -> str:
@@ -69,9 +70,11 @@ def _page(board: Mapping[str, Any], runs: Sequence[Run], picture: bytes) -> str:
 
 def _protocol(board: Mapping[str, Any]) -> str:
     protocol = board["protocol"]
-    ranking = (
-        "full ranking of the catalogue" if protocol["ranking"] == "full" else "SAMPLED ranking: not comparable with full ranking"
-    )
+    ranking = {
+        "full": "full ranking of the catalogue",
+        "sampled": "SAMPLED ranking: not comparable with full ranking",
+        "rating": "rating prediction",
+    }[protocol["ranking"]]
     return f"{ranking}; {protocol['split']['kind']} split; {protocol['cases']:,} test cases; ties count against the model."
 
 
@@ -90,7 +93,7 @@ def _differences(run: Run) -> str:
     for model, baseline in run.metrics["baselines"].items():
         name = f"plain {model}" if model == run.name else model
         for row in baseline["difference"]["rows"]:
-            if row["metric"].startswith(("HR@", "NDCG@")):
+            if row["metric"].startswith(_SHOWN):
                 verdict = row["verdict"].replace("a is", f"{name} is").replace("b is", f"{run.name} is")
                 difference = _interval(row["difference"], row["interval"], sign="+")
                 rows.append(_tr([f"{escape(_name(run))} minus {escape(name)}", row["metric"], difference, escape(verdict)]))
@@ -101,7 +104,7 @@ def _slices(run: Run) -> str:
     slices = run.metrics["test"]["slices"]
     if not slices:
         return ""
-    names = [name for name in run.metrics["test"]["metrics"] if name.startswith(("HR@", "NDCG@"))]
+    names = [name for name in run.metrics["test"]["metrics"] if name.startswith(_SHOWN)]
     rows = [
         _tr(
             [

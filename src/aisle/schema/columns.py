@@ -22,6 +22,7 @@ OPTIONAL: dict[str, str] = {
     "position": "integer",
     "variant": "category",
     "propensity": "number",
+    "fold": "integer",
 }
 
 COLUMNS = (*REQUIRED, EVENT, TIMESTAMP, *OPTIONAL)
@@ -52,6 +53,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "position": ("rank", "slot"),
     "variant": ("ab_variant", "bucket"),
     "propensity": ("pscore",),
+    "fold": (),
 }
 
 # Catalogue columns with a meaning of their own; any other column becomes a feature by its type.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+
+import numpy as np
 import torch
 
 from aisle.experiment.job import Fitted, Job, ModelKind, trained_on
@@ -9,6 +12,7 @@ from aisle.experiment.kinds.side_fields import Part, context_of, parts_of, side_
 from aisle.models.fm import FM, FMConfig
 from aisle.train.config import TrainConfig
 from aisle.train.loop import Batches
+from aisle.train.ratings import RatingSampler
 from aisle.train.sampler import PairSampler
 
 
@@ -23,14 +27,32 @@ def _fit_fm(config: FMConfig, job: Job) -> Fitted:
             item_fields=item_fields,
             user_fields=user_fields,
             context=context_of(job.dataset, part, config.hash_size),
+            mean=0.0 if part.rating is None else float(part.rating.mean(dtype=np.float64)),
         )
 
-    return trained_on(build, job, pair_batches, parts_of(job, context=config.context))
+    if config.loss != "squared":
+        return trained_on(build, job, pair_batches, parts_of(job, context=config.context))
+    batches = functools.partial(rating_batches, whole_users=config.implicit)
+    return trained_on(build, job, batches, parts_of(job, context=config.context, rating=True))
 
 
 def pair_batches(part: Part, config: TrainConfig, device: torch.device) -> Batches:
     """Draw negatives for every event; they share its circumstances."""
     return PairSampler(part.events, config.batch_size, config.negatives, seed=config.seed, device=device, context=part.context)
+
+
+def rating_batches(part: Part, config: TrainConfig, device: torch.device, *, whole_users: bool) -> Batches:
+    """Take ratings as they are; whole users at a time where their histories are read too."""
+    assert part.rating is not None
+    return RatingSampler(
+        part.events,
+        part.rating,
+        config.batch_size,
+        seed=config.seed,
+        device=device,
+        context=part.context,
+        whole_users=whole_users,
+    )
 
 
 KINDS: dict[str, ModelKind] = {

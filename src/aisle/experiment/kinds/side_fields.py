@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.dataset.context import context_columns, event_context
+from aisle.dataset.folds import ratings_of
 from aisle.dataset.reader import Dataset, Feature
 from aisle.experiment.job import Job, trained_items
 from aisle.features.fields import ContextTable, Field, Fields, context_table, hashed, join, make_field
@@ -29,12 +30,19 @@ class Part:
     rating: NDArray[np.float32] | None = None
 
 
-def parts_of(job: Job, *, context: bool) -> tuple[Part, Part]:
-    """Return the training part and the one with the validation answers added."""
+def parts_of(job: Job, *, context: bool, rating: bool = False) -> tuple[Part, Part]:
+    """Return the training part and the one with the validation answers added.
+
+    Raises:
+        AisleError: E258 for a log without the ratings that are wanted.
+    """
     codes = event_context(job.dataset) if context else None
-    pairs = ((job.split.train, job.split.train_index), (job.split.refit, job.split.refit_index))
-    train, refit = (Part(events, None if codes is None else codes[index]) for events, index in pairs)
-    return train, refit
+    ratings = ratings_of(job.dataset) if rating else None
+
+    def part(events: Histories, index: NDArray[np.int64]) -> Part:
+        return Part(events, None if codes is None else codes[index], None if ratings is None else ratings[index])
+
+    return part(job.split.train, job.split.train_index), part(job.split.refit, job.split.refit_index)
 
 
 def context_of(dataset: Dataset, part: Part, hash_size: int | None) -> ContextTable | None:
