@@ -50,9 +50,9 @@ def write_carried(split: Split, about: dict[str, Any], folder: Path) -> int:
         folder: made when missing.
     """
     for cases in (split.validation, split.test):
-        if cases.negatives is not None or cases.seen is not None or cases.known.context is not None:
+        if any(part is not None for part in (cases.negatives, cases.seen, cases.rating, cases.known.context)):
             raise AisleError(
-                "only cases without negatives, context and seen items of their own can be carried",
+                "only cases without negatives, ratings, context and seen items of their own can be carried",
                 hint="carry the leave-one-out split of a log without context",
                 code="E701",
             )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aisle.evaluate.rating import LOWER_IS_BETTER
 from benchmarks.quality.question import Bar, Question
 
 NOT_MEASURED = "not measured"
@@ -27,7 +28,7 @@ def judge(bar: Bar, question: Question, results: Mapping[str, Any]) -> Judged:
     if not measured:
         return Judged(bar, "", "", f"{NOT_MEASURED} on a GPU" if bar.gpu else NOT_MEASURED)
     deciding = bar.level_with[0] if bar.level_with else next(iter(bar.least), question.metrics[0])
-    sign = -1 if deciding in question.errors else 1
+    sign = -1 if deciding in LOWER_IS_BETTER else 1
     best = max(measured, key=lambda key: sign * mean_of(results, key, deciding))
     if bar.level_with:
         return _level_with(bar, best, bar.level_with, results)
@@ -44,7 +45,7 @@ def _against_figures(bar: Bar, best: str, question: Question, results: Mapping[s
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in means.items())
 
     def reaches(wanted: Mapping[str, float]) -> bool:
-        return all((means[name] <= least if name in question.errors else means[name] >= least) for name, least in wanted.items())
+        return all((means[name] <= least if name in LOWER_IS_BETTER else means[name] >= least) for name, least in wanted.items())
 
     if bar.goal and reaches(bar.goal):
         return Judged(bar, best, figures, "goal reached")
@@ -70,7 +71,7 @@ def _against_rows(bar: Bar, best: str, question: Question, results: Mapping[str,
             found.append(f"{other}: {NOT_MEASURED}")
             continue
         low, high = entry["metrics"][metric]["interval"]
-        verdicts.append("reached" if (high < 0 if metric in question.errors else low > 0) else "missed")
+        verdicts.append("reached" if (high < 0 if metric in LOWER_IS_BETTER else low > 0) else "missed")
         found.append(f"{entry['metrics'][metric]['difference']:+.4f} [{low:+.4f}, {high:+.4f}] against {other}")
     order = ("missed", NOT_MEASURED, "reached")
     return Judged(bar, best, f"{metric} " + "; ".join(found), min(verdicts, key=order.index))

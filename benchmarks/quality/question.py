@@ -31,6 +31,7 @@ class Row:
         draws: whether the seed changes anything; False for models that only count or solve: one run speaks for them.
         one_seed: measure one seed only, because a run takes over 40 minutes; the table says so.
         slices: beginnings of the names of the slices that are kept, such as "pairs: " or "items: new".
+        latency: also measure how long a shopper waits for an answer.
     """
 
     recipe: str
@@ -39,6 +40,7 @@ class Row:
     draws: bool = True
     one_seed: bool = False
     slices: tuple[str, ...] = ()
+    latency: bool = False
 
     @property
     def key(self) -> str:
@@ -48,15 +50,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows that are compared case by case: b - a.
-
-    `other_inputs` marks rows that answer the same questions from different knowledge, such as views and carts against
-    purchases only: the right answers must be equal, what is known need not be.
-    """
+    """Two rows that are compared case by case: b - a. They answer the same questions, from whatever they know."""
 
     a: str
     b: str
-    other_inputs: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,6 @@ class Question:
         protocol: the protocol in words.
         rows: what is measured.
         metrics: what is shown, the one that decides first.
-        errors: those of the metrics that are better when they are smaller.
         vary: the key of the recipe that differs from run to run, and what it is set to.
         pairs, bars: what is compared and what was promised.
     """
@@ -102,7 +98,6 @@ class Question:
     protocol: str
     rows: tuple[Row, ...]
     metrics: tuple[str, ...] = ("HR@10", "NDCG@10")
-    errors: tuple[str, ...] = ()
     vary: str = "train.seed"
     over: tuple[int, ...] = SEEDS
     pairs: tuple[Pair, ...] = ()

@@ -5,17 +5,11 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from aisle.dataset.reader import Dataset
-from aisle.dataset.split import split
-from aisle.errors import AisleError
 from aisle.evaluate.compare import compare
 from aisle.experiment.run import Run
-from benchmarks.quality.question import Pair, Question, Row
+from benchmarks.quality.question import Question, Row
 from benchmarks.quality.runs import recipe_sha256
 
 _DIGITS = 5
@@ -57,17 +51,13 @@ def spread(values: Sequence[float], *, digits: int = _DIGITS) -> dict[str, Any]:
     return {"mean": round(statistics.mean(values), digits), "sd": sd, "values": [round(value, digits) for value in values]}
 
 
-def difference(question: Question, pair: Pair, a: Run, b: Run, dataset: Dataset) -> dict[str, Any]:
-    """Compare the first runs of two rows case by case: b - a with its paired interval.
+def difference(question: Question, a: Run, b: Run) -> dict[str, Any]:
+    """Compare the runs of two rows case by case: b - a with its paired interval.
 
     Raises:
         AisleError: E703 when they answered different questions.
     """
-    first, second = a.evaluation(), b.evaluation()
-    if pair.other_inputs:
-        _check_same_answers(pair, dataset, a, b)
-        first, second = (replace(part, protocol={**part.protocol, "cases_sha256": "same answers"}) for part in (first, second))
-    compared = compare(first, second)
+    compared = compare(a.evaluation(), b.evaluation())
     return {
         "cases": compared.cases,
         "metrics": {
@@ -116,14 +106,3 @@ def _machine(run: Run) -> str:
     facts = json.loads((run.folder / "environment.json").read_text())
     cpu = facts["cpu"]
     return f"{cpu['name']}, {cpu['cores']} cores; Python {facts['python']}, torch {facts['packages']['torch']}"
-
-
-def _check_same_answers(pair: Pair, dataset: Dataset, a: Run, b: Run) -> None:
-    first, second = (split(dataset, run.recipe.split).test for run in (a, b))
-    for name in ("user", "target_offsets", "target_item"):
-        if not np.array_equal(getattr(first, name), getattr(second, name)):
-            raise AisleError(
-                f"{pair.a} and {pair.b} were asked for different answers: {name} differs",
-                hint="give both recipes the same split.target_events, split.repeats and seen events",
-                code="E703",
-            )

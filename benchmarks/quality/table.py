@@ -59,6 +59,7 @@ def section(question: Question, results: Mapping[str, Any], prefix: str, folder:
     yield from _machines(results)
     yield from _published_table(question)
     yield from _slices_table(question, results)
+    yield from _latency_table(results)
     yield from _differences_table(question, results)
     yield from _bars_table(question, results)
     if results_file(question, folder).with_suffix(".png").exists():
@@ -115,6 +116,16 @@ def _slices_table(question: Question, results: Mapping[str, Any]) -> Iterator[st
     ]
     if rows:
         yield from ("", *_table(["row", "part", "cases", *question.metrics], rows))
+
+
+def _latency_table(results: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        [key, f"{measured['answer_ms']['median']:.2f}", f"{measured['answer_ms']['p95']:.2f}"]
+        for key, measured in results["rows"].items()
+        if "answer_ms" in measured
+    ]
+    if rows:
+        yield from ("", *_table(["ten items for one shopper, from Python", "median ms", "95th percentile ms"], rows))
 
 
 def _differences_table(question: Question, results: Mapping[str, Any]) -> Iterator[str]:

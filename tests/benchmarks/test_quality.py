@@ -29,7 +29,7 @@ TINY = Question(
     protocol="simulated, time split",
     rows=(
         Row("popularity", set=PLAIN, draws=False),
-        Row("ncf", name="ncf, two epochs", set=QUICK, slices=("users: ",)),
+        Row("ncf", name="ncf, two epochs", set=QUICK, slices=("users: ",), latency=True),
         Row("fm", name="fm, one seed", set=QUICK, one_seed=True),
         Row("not-written-yet"),
     ),
@@ -97,6 +97,13 @@ def test_a_row_says_time_machine_epochs_recipe_slices_and_its_curve(measured: Me
     assert all(name.startswith("users: ") for name in row["slices"])
     assert row["slices"]
     assert measured.found["rows"]["fm, one seed"]["slices"] == {}
+
+
+def test_a_row_may_say_how_long_a_shopper_waits(measured: Measured) -> None:
+    waited = measured.found["rows"]["ncf, two epochs"]["answer_ms"]
+    assert 0 < waited["median"] <= waited["p95"]
+    assert "answer_ms" not in measured.found["rows"]["popularity"]
+    assert f"| ncf, two epochs | {waited['median']:.2f} |" in dataset_page(TINY, measured.found, measured.results)
 
 
 def test_measuring_one_row_keeps_the_others(measured: Measured) -> None:
@@ -199,7 +206,7 @@ def test_a_bar_is_held_against_the_best_of_its_rows(mean: float, verdict: str) -
 
 
 def test_an_error_has_to_be_small() -> None:
-    ratings = replace(TINY, metrics=("RMSE",), errors=("RMSE",))
+    ratings = replace(TINY, metrics=("RMSE",))
     bar = Bar("at most .873", ("a", "b"), {"RMSE": 0.873})
     found: dict[str, Any] = {"rows": {key: {"metrics": {"RMSE": {"mean": mean}}} for key, mean in (("a", 0.9), ("b", 0.87))}}
     judged = judge(bar, ratings, {**found, "differences": []})
