@@ -15,6 +15,7 @@ COMMANDS = {
     "simulate": "write the logs and the catalogue of a simulated shop",
     "prepare": "raw logs -> dataset",
     "train": "dataset + recipe -> run",
+    "tune": "a search for better settings, on validation data only",
     "evaluate": "measure a run again, or under another protocol",
     "recommend": "lists for shoppers, or items like an item",
     "compare": "the paired difference between two runs, with its interval",
@@ -74,7 +75,7 @@ def main() -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; finished work is kept (a training run goes on with --resume)", err=True)
+        click.echo("interrupted; finished work is kept (`train` and `tune` go on with --resume)", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`aisle ... | head`): nothing is wrong with us.

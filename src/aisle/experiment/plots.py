@@ -64,6 +64,36 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> Fi
     return figure
 
 
+def search(trials: Sequence[Mapping[str, Any]], metric: str, log_keys: Sequence[str]) -> Figure:
+    """Draw a search: the metric by trial with the best so far, then by each key.
+
+    Args:
+        trials: "number", "metric", "finished" (or stopped early), "values": key -> value; in the order tried.
+        metric: what the metric is called.
+        log_keys: the keys to draw on a logarithmic scale.
+    """
+    keys = list(trials[0]["values"])
+    figure = Figure(figsize=(3.2 * (len(keys) + 1), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(keys) + 1, sharey=True, squeeze=False)[0]
+    colours = [BLUE if trial["finished"] else GREY for trial in trials]
+    metrics, numbers = [trial["metric"] for trial in trials], [trial["number"] for trial in trials]
+    done = [trial for trial in trials if trial["finished"]]
+    best = [max(trial["metric"] for trial in done[: place + 1]) for place in range(len(done))]
+    axes[0].step([trial["number"] for trial in done], best, where="post", color=ORANGE, label="best so far")
+    axes[0].scatter(numbers, metrics, c=colours, s=16)
+    axes[0].set(xlabel="trial", ylabel=metric)
+    axes[0].legend(frameon=False)
+    figure.suptitle(f"{metric} on validation; grey: stopped early")
+    for axis, key in zip(axes[1:], keys, strict=True):
+        values = [trial["values"][key] for trial in trials]
+        plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        axis.scatter(values if plain else [str(value) for value in values], metrics, c=colours, s=16)
+        axis.set(xlabel=key, xscale="log" if plain and key in log_keys else "linear")
+    for axis in axes:
+        _quiet(axis)
+    return figure
+
+
 def label(row: Mapping[str, Any]) -> str:
     """Return what to call a row of a leaderboard: the model, with its run's folder where that has another name."""
     run = row.get("run", row["model"])

@@ -17,11 +17,13 @@ from aisle.dataset.split_config import SplitConfig
 from aisle.errors import AisleError, did_you_mean
 from aisle.evaluate.protocol import EvaluateConfig
 from aisle.experiment.registry import MODELS, ModelConfig
+from aisle.experiment.space import Space, parse_search, parse_space
 from aisle.storage.atomic import write_atomic
 from aisle.train.config import TrainConfig
 
 _Config = TypeVar("_Config")
 _BUILT_IN = resources.files("aisle.recipes") / "models"
+_NEVER_TUNED = ("train.refit", "train.seed", "train.device", "train.threads")  # none of them is a better model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +59,38 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         overrides: "section.key=value" each, the value as TOML or plain text; a later one wins.
 
     Raises:
-        AisleError: E400 no such recipe, E401 unknown key, E402 a value that does not fit, E403 not TOML.
+        AisleError: E400 no such recipe, E401 unknown key, E402 a value that does not fit, E403 not TOML, E407 a `[tune]`
+            section that is no search space.
     """
     raw = _read(source)
     for override in overrides:
         _apply(raw, override)
     return parse_recipe(raw, str(source))
+
+
+def load_space(source: str | Path, searches: Sequence[str] = ()) -> Space:
+    """Read what a search may change: the recipe's `[tune]`, which decides no run and so is no part of a `Recipe`.
+
+    Args:
+        source: as for `load_recipe`.
+        searches: "section.key=low:high", "section.key=low:high:log" or "section.key=a,b,c" each; a later one wins.
+
+    Raises:
+        AisleError: those of `load_recipe`, and E407.
+    """
+    raw = _read(source)
+    parse_recipe(raw, str(source))
+    wanted = {**raw.get("tune", {}), **dict(parse_search(search) for search in searches)}
+    return parse_space(wanted, _tunable_keys(raw["model"]), str(source))
+
+
+def _tunable_keys(model: str) -> list[str]:
+    """Return the keys that a search may change: those of the model, and of its training where it is trained."""
+    kind = MODELS[model]
+    keys = [f"parameters.{field.name}" for field in dataclasses.fields(kind.config)]
+    if kind.trained:
+        keys += [f"train.{field.name}" for field in dataclasses.fields(TrainConfig)]
+    return [key for key in keys if key not in _NEVER_TUNED]
 
 
 def recipe_names() -> list[str]:
@@ -108,7 +136,7 @@ def _apply(raw: dict[str, Any], override: str) -> None:
 
 def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
     """Check a recipe that is already read; see `load_recipe`."""
-    _check_keys(raw, [field.name for field in dataclasses.fields(Recipe)], "", where)
+    _check_keys(raw, [*(field.name for field in dataclasses.fields(Recipe)), "tune"], "", where)
     model = raw.get("model")
     if not isinstance(model, str) or model not in MODELS:
         raise AisleError(f"{where}: model = {model!r} is not a model", hint=did_you_mean(str(model), MODELS), code="E402")
@@ -129,6 +157,7 @@ def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
         evaluate=_section(EvaluateConfig, raw, "evaluate", where),
         baselines=tuple(baselines),
     )
+    parse_space(raw.get("tune", {}), _tunable_keys(model), where)
     if recipe.split.repeats and recipe.evaluate.filter_seen:
         raise AisleError(
             f"{where}: split.repeats = true asks for items that the shopper has seen, and evaluate.filter_seen = true never "
@@ -183,9 +212,14 @@ def recipe_as_dict(recipe: Recipe) -> dict[str, Any]:
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write a recipe as TOML that `load_recipe` reads back equal."""
+    write_atomic(path, recipe_as_toml(recipe))
+
+
+def recipe_as_toml(recipe: Recipe) -> str:
+    """Return a recipe as the text of a TOML file."""
     plain = recipe_as_dict(recipe)
     lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items() if not isinstance(value, dict)]
     for name, section in plain.items():
         if isinstance(section, dict):
             lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items() if value is not None)]
-    write_atomic(path, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
