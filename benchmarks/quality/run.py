@@ -4,7 +4,8 @@
     python -m benchmarks.quality.run --list
 
 Settings and epochs are chosen on validation data; the test part is looked at once a finished run. A run lies in
-WORK/DATASET/ROW/seedN: an interrupted one goes on where it was, a finished one is only read. After every row the results
+WORK/DATASET/ROW/seedN: an interrupted one goes on where it was, a finished one is only read, one of another recipe than
+today's is refused (E506) until `--again` replaces it. After every row the results
 (`DATASET.json`), the table (`DATASET.md`), the picture (`DATASET.png`) and docs/results.md are written anew.
 """
 
@@ -59,14 +60,28 @@ def run_rows(bench: Bench, rows: list[Row], seeds: list[int] | None = None) -> N
         bench: where everything lies.
         rows: whose recipes ship.
         seeds: only these of the row's seeds (or folds); None = all.
+
+    Raises:
+        AisleError: the first that a row ended with, after all other rows were measured.
     """
-    question = bench.question
+    failed: list[AisleError] = []
     for row in rows:
-        for number in question.numbers(row):
-            if seeds is None or number in seeds:
-                bench.say(f"{question.name}: {row.key}, {question.vary} {number}")
-                measure(question, row, number, bench.dataset, bench.work, again=bench.again, say=bench.say)
-        summarise(bench, row)
+        try:
+            _run_row(bench, row, seeds)
+        except AisleError as error:  # one row must not cost the night that the others would have used
+            bench.say(f"{row.key} failed: {error}")
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+def _run_row(bench: Bench, row: Row, seeds: list[int] | None) -> None:
+    question = bench.question
+    for number in question.numbers(row):
+        if seeds is None or number in seeds:
+            bench.say(f"{question.name}: {row.key}, {question.vary} {number}")
+            measure(question, row, number, bench.dataset, bench.work, again=bench.again, say=bench.say)
+    summarise(bench, row)
 
 
 def summarise(bench: Bench, row: Row) -> None:

@@ -30,7 +30,7 @@ BLOCKED = ("pydantic", "safetensors", "polars", "scipy", "click", "rich", "matpl
 
 @pytest.fixture
 def bare(tmp_path: Path) -> dict[str, str]:
-    """An environment where each blocked package raises when it is imported, and aisle is not installed."""
+    """An environment where each package that a bare machine lacks raises when it is imported."""
     broken = tmp_path / "broken"
     for name in BLOCKED:
         (broken / name).mkdir(parents=True)

@@ -128,6 +128,22 @@ def test_a_run_of_another_recipe_does_not_count(measured: Measured) -> None:
     assert finished(TINY, row, "another dataset", measured.bench.work) == {}
 
 
+def test_a_row_that_fails_does_not_keep_the_others_from_being_measured(measured: Measured) -> None:
+    said: list[str] = []
+    broken = Row("ncf", name="broken", set=("split.target_events=['no such event']",))
+    bench = replace(measured.bench, say=said.append)
+    with pytest.raises(AisleError, match="E253"):
+        run_rows(bench, [broken, TINY.by_key["popularity"]])
+    assert any(line.startswith("broken failed: ") for line in said)
+    assert said[-1].endswith("popularity/seed1 is finished already")
+
+
+def test_a_run_of_an_older_recipe_is_refused_until_it_is_replaced(measured: Measured) -> None:
+    older = replace(TINY.by_key["popularity"], set=(*PLAIN, "evaluate.k=[5]"))
+    with pytest.raises(AisleError, match="E506"):
+        run_rows(measured.bench, [older])
+
+
 def test_the_difference_is_paired_over_the_same_cases(measured: Measured) -> None:
     (entry,) = measured.found["differences"]
     rows, ndcg = measured.found["rows"], entry["metrics"]["NDCG@10"]
