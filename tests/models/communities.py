@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from aisle.features.fields import Field, Fields, context_table, join
 from aisle.features.histories import Histories
 from aisle.features.text import text_vectors
+from aisle.models.deepfm import DeepFM, DeepFMConfig
 from aisle.models.ease import EASE, EASEConfig
 from aisle.models.fm import FM, FMConfig
 from aisle.models.ials import IALS, IALSConfig
@@ -94,6 +95,20 @@ def _fit_fm_in_context(loss: Literal["logistic", "softmax"]) -> FM:
     return train_model(build, train_part(), None, QUICK, batches=batches).model
 
 
+def _fit_deepfm(config: DeepFMConfig) -> DeepFM:
+    """Fit with item categories and the context that says nothing."""
+    context = (train_part().item % 2).astype(np.int32)[:, None]
+
+    def build(train: Histories) -> DeepFM:
+        table = context_table([2], context)
+        return DeepFM.untrained(config, train, ITEMS, seed=3, item_fields=item_fields(train), context=table)
+
+    def batches(train: Histories, how: TrainConfig, device: torch.device) -> PairSampler:
+        return PairSampler(train, how.batch_size, how.negatives, seed=how.seed, device=device, context=context)
+
+    return train_model(build, train_part(), None, QUICK, batches=batches).model
+
+
 def _fit_fm_of_ratings(*, implicit: bool) -> FM:
     """Fit on ratings: 5 for six items of one's own half, 1 for six of the other."""
     train = train_part()
@@ -148,6 +163,8 @@ FITTED: dict[str, Callable[[], Any]] = {
     "FM in context, softmax": lambda: _fit_fm_in_context("softmax"),
     "FM of ratings": lambda: _fit_fm_of_ratings(implicit=False),
     "FM of ratings and of what is rated": lambda: _fit_fm_of_ratings(implicit=True),
+    "DeepFM": lambda: _fit_deepfm(DeepFMConfig("deep", 8, (16, 8), dropout=0.1)),
+    "DeepFM, cross": lambda: _fit_deepfm(DeepFMConfig("cross", 8)),
     "NeuMF": lambda: _fit_ncf(NCFConfig("neumf", 8, 8, (16, 8), dropout=0.1)),
     "GMF": lambda: _fit_ncf(NCFConfig("gmf", 8)),
     "MLP": lambda: _fit_ncf(NCFConfig("mlp", 8, 8, (16,)), learning_rate=0.05),  # a slow starter: no product of ids

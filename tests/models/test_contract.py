@@ -21,8 +21,9 @@ PERSONAL = [name for name in communities.FITTED if not name.startswith(("popular
 SILENT = (ItemKNN, SessionKNN, RecentlyViewed)  # they cannot say anything about items that are nobody's neighbour
 TWO_TOWERS = ["two-tower", "two-tower with side features", "two-tower without ids"]
 FMS = ["FM", "FM in context", "FM in context, softmax", "FM of ratings", "FM of ratings and of what is rated"]
-TORCH = ["MF", *FMS, "FM with side features", "NeuMF", "GMF", "MLP", *TWO_TOWERS]
-BY_FEATURES = ["FM with side features", *TWO_TOWERS[1:]]  # item 24 has no training events, but a category
+DEEP = ["DeepFM", "DeepFM, cross"]
+TORCH = ["MF", *FMS, *DEEP, "FM with side features", "NeuMF", "GMF", "MLP", *TWO_TOWERS]
+BY_FEATURES = ["FM with side features", *DEEP, *TWO_TOWERS[1:]]  # item 24 has no training events, but a category
 IN_ORDER = [*TWO_TOWERS, "VS-kNN", "VS-kNN, few neighbours", "recently viewed"]  # what came last counts most
 ALL_USERS = np.arange(USERS + 1)
 

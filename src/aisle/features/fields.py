@@ -40,12 +40,14 @@ class Fields:
         size: T, the rows that the table needs.
         code: (N, F) int32 into the table, 0 where a value is missing.
         weight: (N, F) float32, 0 where a value is missing; the k values of one column weigh 1 / k each.
+        widths: how many of the F places each column takes.
     """
 
     names: tuple[str, ...]
     size: int
     code: NDArray[np.int32]
     weight: NDArray[np.float32]
+    widths: tuple[int, ...] = ()
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -191,7 +193,8 @@ def join(fields: Sequence[Field], trained_N: NDArray[np.bool_]) -> Fields:
         codes.append(np.where(known_NW, field.code + size, 0).astype(np.int32))
         weights.append((known_NW / count_N1).astype(np.float32))
         size += field.size
-    return Fields(tuple(field.name for field in fields), size, np.concatenate(codes, axis=1), np.concatenate(weights, axis=1))
+    names, widths = tuple(field.name for field in fields), tuple(field.code.shape[1] for field in fields)
+    return Fields(names, size, np.concatenate(codes, axis=1), np.concatenate(weights, axis=1), widths)
 
 
 def _size(codes: NDArray[np.integer]) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
 
 from aisle.experiment.job import Fitted, Job, ModelKind, trained_on
 from aisle.experiment.kinds.side_fields import Part, context_of, parts_of, side_fields
+from aisle.models.deepfm import DeepFM, DeepFMConfig
 from aisle.models.fm import FM, FMConfig
 from aisle.train.config import TrainConfig
 from aisle.train.loop import Batches
@@ -18,22 +20,27 @@ from aisle.train.sampler import PairSampler
 
 def _fit_fm(config: FMConfig, job: Job) -> Fitted:
     def build(part: Part) -> FM:
-        item_fields, user_fields = side_fields(job.dataset, part.events, config.hash_size) if config.side else (None, None)
-        return FM.untrained(
-            config,
-            part.events,
-            job.dataset.n_items,
-            seed=job.train.seed,
-            item_fields=item_fields,
-            user_fields=user_fields,
-            context=context_of(job.dataset, part, config.hash_size),
-            mean=0.0 if part.rating is None else float(part.rating.mean(dtype=np.float64)),
-        )
+        mean = 0.0 if part.rating is None else float(part.rating.mean(dtype=np.float64))
+        return FM.untrained(config, part.events, job.dataset.n_items, **_read(config, job, part), mean=mean)
 
     if config.loss != "squared":
         return trained_on(build, job, pair_batches, parts_of(job, context=config.context))
     batches = functools.partial(rating_batches, whole_users=config.implicit)
     return trained_on(build, job, batches, parts_of(job, context=config.context, rating=True))
+
+
+def _fit_deepfm(config: DeepFMConfig, job: Job) -> Fitted:
+    def build(part: Part) -> DeepFM:
+        return DeepFM.untrained(config, part.events, job.dataset.n_items, **_read(config, job, part))
+
+    return trained_on(build, job, pair_batches, parts_of(job, context=config.context))
+
+
+def _read(config: FMConfig | DeepFMConfig, job: Job, part: Part) -> dict[str, Any]:
+    """Return what a machine reads besides ids, and the seed of its weights."""
+    item_fields, user_fields = side_fields(job.dataset, part.events, config.hash_size) if config.side else (None, None)
+    context = context_of(job.dataset, part, config.hash_size)
+    return {"seed": job.train.seed, "item_fields": item_fields, "user_fields": user_fields, "context": context}
 
 
 def pair_batches(part: Part, config: TrainConfig, device: torch.device) -> Batches:
@@ -57,4 +64,5 @@ def rating_batches(part: Part, config: TrainConfig, device: torch.device, *, who
 
 KINDS: dict[str, ModelKind] = {
     "fm": ModelKind(FMConfig, _fit_fm, FM.from_state, trained=True),
+    "deepfm": ModelKind(DeepFMConfig, _fit_deepfm, DeepFM.from_state, trained=True),
 }
