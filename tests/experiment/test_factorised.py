@@ -61,4 +61,4 @@ def test_a_recipe_names_them_and_a_saved_one_answers_the_same(dataset: Dataset, 
     assert again.recipe == recipe
     users = dataset.users.decode(np.arange(20))
     assert again.recommend(users).equals(model.recommend(users))
-    assert (model.recommend(users)["source"] == "model").mean() > 0.5  # the others have no training event
+    assert "model" in model.recommend(users)["source"].to_list()

@@ -31,6 +31,13 @@ def test_without_weights_every_pair_counts_once() -> None:
     assert met.nnz == 2
 
 
+def test_repeats_say_more_where_that_is_wanted() -> None:
+    # Item 2 three times, the heaviest a purchase of 2: 2 * 3 ** .5; item 0 once.
+    seen = _seen([[(2, Event.view), (0, Event.view), (2, Event.purchase), (2, Event.view)]])
+    met = interactions(seen, 3, event_weights([("purchase", 2.0)]), repeat_power=0.5)
+    np.testing.assert_allclose(met.toarray(), [[1, 0, 2 * 3**0.5]], rtol=1e-6)
+
+
 def test_no_histories_and_no_events_make_an_empty_matrix() -> None:
     assert interactions(Histories.empty(0), 5, event_weights([])).shape == (0, 5)
     assert interactions(Histories.empty(2), 5, event_weights([])).toarray().tolist() == [[0] * 5] * 2

@@ -41,13 +41,16 @@ def event_weights(weights: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
     return table
 
 
-def interactions(histories: Histories, n_items: int, weight_of: NDArray[np.float32]) -> sparse.csr_array:
-    """Return one row a history: at each distinct item the weight of its weightiest event.
+def interactions(
+    histories: Histories, n_items: int, weight_of: NDArray[np.float32], *, repeat_power: float = 0.0
+) -> sparse.csr_array:
+    """Return one row a history: at each distinct item the weight of its weightiest event, more where there are several.
 
     Args:
         histories: R histories.
         n_items: V items of the catalogue.
         weight_of: (256,) weight of an event by its code.
+        repeat_power: n events with an item say n to this power as much as one; 0 counts them once.
 
     Returns:
         (R, V) float32, columns ascending in each row, no stored zeros.
@@ -57,6 +60,7 @@ def interactions(histories: Histories, n_items: int, weight_of: NDArray[np.float
     order = np.lexsort((weight, key)) if len(np.unique(weight)) > 1 else np.argsort(key, kind="stable")
     key, weight = key[order], weight[order]
     last = np.append(key[1:] != key[:-1], True) if len(key) else np.zeros(0, np.bool_)  # the heaviest of its pair
+    weight = weight[last] * np.diff(np.flatnonzero(last), prepend=-1).astype(np.float32) ** np.float32(repeat_power)
     row, item = np.divmod(key[last], max(n_items, 1))
     offsets = np.searchsorted(row, np.arange(len(histories) + 1))
-    return sparse.csr_array((weight[last], item.astype(np.int32), offsets), shape=(len(histories), n_items))
+    return sparse.csr_array((weight, item.astype(np.int32), offsets), shape=(len(histories), n_items))

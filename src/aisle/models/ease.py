@@ -29,21 +29,23 @@ class EASEConfig:
         regularisation: added to the diagonal of the items' co-occurrences; the larger, the less two shoppers count.
         dropout: learn as if this share of each shopper's items were hidden at random, worked out exactly; 0 is plain EASE.
         event_weights: pairs such as ["view", 0.3]: what a meeting by such an event says; kinds not named say 1.
+        repeat_power: n events of a shopper with an item say n to this power as much as one; 0 counts them once.
         max_size: refuse to fit when users and items are both more than this: memory is 8 bytes x the smaller number squared.
     """
 
     regularisation: float = 500.0
     dropout: float = 0.0
     event_weights: tuple[tuple[str, float], ...] = ()
+    repeat_power: float = 0.0
     max_size: int = 30_000
 
     def __post_init__(self) -> None:
         pairs = tuple((str(name), float(weight)) for name, weight in self.event_weights)
         object.__setattr__(self, "event_weights", pairs)  # TOML and JSON have lists only
         event_weights(pairs)
-        if not self.regularisation > 0 or not 0 <= self.dropout < 1 or self.max_size < 1:
+        if not self.regularisation > 0 or not 0 <= self.dropout < 1 or self.max_size < 1 or self.repeat_power < 0:
             raise AisleError(
-                f"EASE needs regularisation above 0, 0 <= dropout < 1 and max_size of at least 1; seen {self}",
+                f"EASE needs regularisation and max_size above 0, 0 <= dropout < 1, repeat_power of 0 or more; seen {self}",
                 hint="start from regularisation=500, dropout=0, max_size=30000",
                 code="E323",
             )
@@ -70,7 +72,6 @@ class EASE:
         self.trained_V = trained_V
         self._parts = dict(parts)
         self._column_N = np.flatnonzero(trained_V)
-        self._weight_of = event_weights(config.event_weights)
         if "met_value" in parts:
             shape = (len(parts["inverse"]), len(self._column_N))
             self._met_UN = sparse.csr_array((parts["met_value"], parts["met_item"], parts["met_offsets"]), shape=shape)
@@ -88,7 +89,7 @@ class EASE:
             AisleError: E324 when it would need too much memory, E325 when float32 cannot solve it.
         """
         trained_V = np.bincount(train.item, minlength=n_items) > 0
-        met_UN = interactions(train, n_items, event_weights(config.event_weights))[:, np.flatnonzero(trained_V)]
+        met_UN = _interactions(config, train, n_items)[:, np.flatnonzero(trained_V)]
         met_UN = sparse.csr_array(met_UN[np.diff(met_UN.indptr) > 0])
         _check_size(config, *met_UN.shape)
         often_N = np.asarray(met_UN.multiply(met_UN).sum(axis=0), np.float32)
@@ -113,7 +114,7 @@ class EASE:
 
     def score(self, user_B: NDArray[np.int64], known: Histories) -> Matrix:
         """Score the whole catalogue: (B, V)."""
-        met_BN = interactions(known, len(self.trained_V), self._weight_of)[:, self._column_N]
+        met_BN = _interactions(self.config, known, len(self.trained_V))[:, self._column_N]
         return self._everywhere(self._through(sparse.csr_array(met_BN)))
 
     def score_items(self, user_B: NDArray[np.int64], known: Histories, item_BM: NDArray[np.int64]) -> Matrix:
@@ -147,6 +148,10 @@ class EASE:
         score_BV = np.full((len(score_BN), len(self.trained_V)), -np.inf, np.float32)
         score_BV[:, self._column_N] = score_BN
         return score_BV
+
+
+def _interactions(config: EASEConfig, histories: Histories, n_items: int) -> sparse.csr_array:
+    return interactions(histories, n_items, event_weights(config.event_weights), repeat_power=config.repeat_power)
 
 
 def _check_size(config: EASEConfig, n_users: int, n_items: int) -> None:

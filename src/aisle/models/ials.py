@@ -32,6 +32,7 @@ class IALSConfig:
         regularisation_power: 1 holds popular items and busy shoppers back as much as their data push, 0 all the same (nu).
         init_scale: standard deviation of the first item vectors, times the square root of the width.
         event_weights: pairs such as ["view", 0.3]: what a meeting by such an event says; kinds not named say 1.
+        repeat_power: n events of a shopper with an item say n to this power as much as one; 0 counts them once.
     """
 
     dimensions: int = 64
@@ -41,15 +42,16 @@ class IALSConfig:
     regularisation_power: float = 1.0
     init_scale: float = 0.1
     event_weights: tuple[tuple[str, float], ...] = ()
+    repeat_power: float = 0.0
 
     def __post_init__(self) -> None:
         pairs = tuple((str(name), float(weight)) for name, weight in self.event_weights)
         object.__setattr__(self, "event_weights", pairs)  # TOML and JSON have lists only
         event_weights(pairs)
         positive = (self.dimensions, self.iterations, self.empty_weight, self.regularisation, self.init_scale)
-        if not min(positive) > 0 or self.regularisation_power < 0:
+        if not min(positive) > 0 or min(self.regularisation_power, self.repeat_power) < 0:
             raise AisleError(
-                f"iALS needs every number above 0, regularisation_power 0 or more; seen {self}",
+                f"iALS needs every number above 0, the two powers 0 or more; seen {self}",
                 hint="start from dimensions=64, iterations=16, empty_weight=0.1, regularisation=0.003",
                 code="E321",
             )
@@ -74,7 +76,6 @@ class IALS:
         self.config = config
         self.item_VD = np.ascontiguousarray(item_VD, np.float32)
         self.trained_V = trained_V
-        self._weight_of = event_weights(config.event_weights)
 
     @classmethod
     def fit(cls, config: IALSConfig, train: Histories, n_items: int, *, seed: int = 1) -> IALS:
@@ -90,7 +91,7 @@ class IALS:
             AisleError: E322 when a system cannot be solved in float32: the regularisation is too small.
         """
         trained_V = np.bincount(train.item, minlength=n_items) > 0
-        met_UV = interactions(train, n_items, event_weights(config.event_weights))[:, np.flatnonzero(trained_V)]
+        met_UV = _interactions(config, train, n_items)[:, np.flatnonzero(trained_V)]
         met_UV = sparse.csr_array(met_UV[met_UV.sum(axis=1) > 0])
         met_VU = sparse.csr_array(met_UV.T)
         scale = config.init_scale / np.sqrt(config.dimensions)
@@ -114,7 +115,7 @@ class IALS:
 
     def user_vectors(self, known: Histories) -> Matrix:
         """Return the vector of each history: (B,) -> (B, D), zeros where no item with training events is known."""
-        met_BV = interactions(known, len(self.trained_V), self._weight_of)[:, np.flatnonzero(self.trained_V)]
+        met_BV = _interactions(self.config, known, len(self.trained_V))[:, np.flatnonzero(self.trained_V)]
         return _solve(sparse.csr_array(met_BV), self.item_VD[self.trained_V], self.config)
 
     def knows(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.bool_]:
@@ -143,6 +144,10 @@ class IALS:
         score_BV[:, ~self.trained_V] = -np.inf
         score_BV[np.arange(len(item_B)), item_B] = -np.inf
         return score_BV
+
+
+def _interactions(config: IALSConfig, histories: Histories, n_items: int) -> sparse.csr_array:
+    return interactions(histories, n_items, event_weights(config.event_weights), repeat_power=config.repeat_power)
 
 
 def _solve(met_RN: sparse.csr_array, other_ND: Matrix, config: IALSConfig) -> Matrix:
