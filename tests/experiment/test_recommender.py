@@ -81,3 +81,17 @@ def test_a_model_that_may_know_the_last_events_still_hides_all_that_was_seen(dat
     assert short.known_events(user) == full.known_events(user)[-2:]
     seen = {item for item, _ in full.known_events(user)}
     assert not seen & set(short.recommend([user], k=50)["item_id"])
+
+
+def test_new_shoppers_are_answered_with_what_sold_lately_when_the_recipe_says_so(dataset: Dataset, tmp_path: Path) -> None:
+    lately = Recommender(load_recipe("item-knn", [*QUICK, "evaluate.fallback_days=3"])).fit(dataset)
+    shown = lately.recommend(["nobody"], k=10)
+    recent = Recommender(load_recipe("popularity", [*QUICK, 'parameters.kind="recent"', "parameters.days=3"])).fit(dataset)
+    best = recent.recommend(["nobody"], k=10)
+    assert shown["source"].to_list() == ["popular"] * 10
+    assert shown["score"].cast(int).to_list() == best["score"].cast(int).to_list()
+    lately.save(tmp_path / "model")
+    assert Recommender.load(tmp_path / "model").recommend(["nobody"], k=10).equals(shown)
+    with pytest.raises(AisleError) as caught:
+        Recommender(load_recipe("item-knn", [*QUICK, "evaluate.fallback_days=0"])).fit(dataset)
+    assert caught.value.code == "E707"

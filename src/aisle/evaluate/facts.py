@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from aisle.features.histories import Histories
 
+DAY_US = 86_400 * 1_000_000
+
 
 @dataclass(frozen=True)
 class Ratings:
@@ -61,3 +63,18 @@ class Facts:
     def n_items(self) -> int:
         """Size of the catalogue."""
         return len(self.fallback)
+
+
+def recent_popularity(train: Histories, item_events: NDArray[np.int64], days: float) -> NDArray[np.float32]:
+    """Count the events of the last days: (V,).
+
+    Args:
+        train: the training part.
+        item_events: (V,) all of its events an item; items with equally many recent ones stand in this order.
+        days: how far to look back from the last training event.
+    """
+    young_E = train.time > train.time.max(initial=0) - days * DAY_US
+    recent_V = np.bincount(train.item[young_E], minlength=len(item_events))
+    share_V = item_events / (item_events.max(initial=0) + 1)  # below 1: it decides between equals only
+    popularity_V: NDArray[np.float32] = (recent_V + share_V).astype(np.float32)
+    return popularity_V

@@ -26,6 +26,8 @@ class EvaluateConfig:
         negatives: wrong answers a case for "sampled", drawn among unseen items; used only when the cases bring none.
         filter_seen: what the shopper has already seen is not recommended (`split.seen_events` says what counts). With False it
             competes.
+        fallback_days: what answers where the model cannot is popularity over so many days before the last training event; None
+            = over all of them.
         lists: make the lists too, for coverage and diversity ("full" only).
         resamples: bootstrap resamples for the intervals; 0 = none.
         seed: for negatives and resamples.
@@ -36,6 +38,7 @@ class EvaluateConfig:
     protocol: Literal["full", "sampled", "rating"] = "full"
     negatives: int = 100
     filter_seen: bool = True
+    fallback_days: float | None = None
     lists: bool = True
     resamples: int = 1000
     seed: int = 0

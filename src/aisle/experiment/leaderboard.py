@@ -85,4 +85,6 @@ def perfect(run: Run, truth: Path) -> Evaluation:
     last_known = int(parts.refit.time.max())
     users, items = dataset.users.decode(range(dataset.n_users)), dataset.items.decode(range(dataset.n_items))
     shop = TrueShop(truth, [str(user) for user in users], [str(item) for item in items], time_us=last_known)
-    return evaluate(shop, parts.test, run.recipe.evaluate, facts_of(dataset, parts, refit=run.recipe.train.refit))
+    config = run.recipe.evaluate
+    facts = facts_of(dataset, parts, refit=run.recipe.train.refit, fallback_days=config.fallback_days)
+    return evaluate(shop, parts.test, config, facts)

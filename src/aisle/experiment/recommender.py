@@ -71,10 +71,12 @@ class Recommender:
         """
         split = split or cut(dataset, self.recipe.split)
         self._split = split
-        self._facts = facts_of(dataset, split, refit=self.recipe.train.refit)
+        days = self.recipe.evaluate.fallback_days
+        self._facts = facts_of(dataset, split, refit=self.recipe.train.refit, fallback_days=days)
         watch = watch or Watch()
         if watch.validate is None and len(split.validation):
-            watch = dataclasses.replace(watch, validate=self._validation(facts_of(dataset, split, refit=False)))
+            train_only = facts_of(dataset, split, refit=False, fallback_days=days)
+            watch = dataclasses.replace(watch, validate=self._validation(train_only))
         kind = MODELS[self.recipe.model]
         self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
         self._scorer: Scorer = self.fitted.model
@@ -261,7 +263,8 @@ class Recommender:
             ) from error
         if dataset is not None:
             self._split = cut(dataset, self.recipe.split)
-            self._facts = facts_of(dataset, self._split, refit=self.recipe.train.refit)
+            days = self.recipe.evaluate.fallback_days
+            self._facts = facts_of(dataset, self._split, refit=self.recipe.train.refit, fallback_days=days)
         return self
 
     def _put(self, arrays: dict[str, NDArray[Any]]) -> None:
