@@ -25,13 +25,12 @@ class Carried:
 
     Attributes:
         about: the dataset's name and content hash, the number of items, the split in words.
-        train, refit: one history a user: to choose the epochs on, and with the validation answers added.
+        train: one history a user.
         validation, test: the questions.
     """
 
     about: dict[str, Any]
     train: Histories
-    refit: Histories
     validation: Cases
     test: Cases
 
@@ -57,7 +56,7 @@ def write_carried(split: Split, about: dict[str, Any], folder: Path) -> int:
                 code="E701",
             )
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {"train": split.train, "refit": split.refit, "validation": split.validation.known, "test": split.test.known}
+    parts = {"train": split.train, "validation": split.validation.known, "test": split.test.known}
     for name, histories in parts.items():
         for field in _HISTORY:
             _write(folder / f"{name}.{field}.npy", getattr(histories, field))
@@ -72,7 +71,7 @@ def read_carried(folder: Path) -> Carried:
     """Read what `write_carried` wrote."""
     try:
         about = json.loads((folder / ABOUT_NAME).read_text())
-        histories = {name: _histories(folder, name) for name in ("train", "refit", "validation", "test")}
+        histories = {name: _histories(folder, name) for name in ("train", "validation", "test")}
         validation, test = (_cases(folder, name, histories[name]) for name in ("validation", "test"))
     except (OSError, ValueError) as error:
         raise AisleError(
@@ -80,7 +79,7 @@ def read_carried(folder: Path) -> Carried:
             hint="make one with `python -m benchmarks.gpu.export --out FOLDER`",
             code="E203",
         ) from error
-    return Carried(about, histories["train"], histories["refit"], validation, test)
+    return Carried(about, histories["train"], validation, test)
 
 
 def _histories(folder: Path, name: str) -> Histories:

@@ -24,24 +24,27 @@ class Judged:
 
 def judge(bar: Bar, question: Question, results: Mapping[str, Any]) -> Judged:
     """Hold the best measured row against a bar."""
-    measured = [key for key in bar.rows if key in results["rows"]]
+    measured = [
+        key for key in bar.rows if key in results["rows"] and (not bar.part or bar.part in results["rows"][key]["slices"])
+    ]
     if not measured:
         return Judged(bar, "", "", f"{NOT_MEASURED} on a GPU" if bar.gpu else NOT_MEASURED)
     deciding = bar.level_with[0] if bar.level_with else next(iter(bar.least), question.metrics[0])
     sign = -1 if deciding in LOWER_IS_BETTER else 1
-    best = max(measured, key=lambda key: sign * mean_of(results, key, deciding))
+    best = max(measured, key=lambda key: sign * mean_of(results, key, deciding, bar.part))
     if bar.level_with:
         return _level_with(bar, best, bar.level_with, results)
     return _against_rows(bar, best, question, results) if bar.ahead_of else _against_figures(bar, best, question, results)
 
 
-def mean_of(results: Mapping[str, Any], key: str, metric: str) -> float:
-    """Return the mean of a measured row."""
-    return float(results["rows"][key]["metrics"][metric]["mean"])
+def mean_of(results: Mapping[str, Any], key: str, metric: str, part: str = "") -> float:
+    """Return the mean of a measured row, or of one of its slices."""
+    row = results["rows"][key]
+    return float((row["slices"][part] if part else row)["metrics"][metric]["mean"])
 
 
 def _against_figures(bar: Bar, best: str, question: Question, results: Mapping[str, Any]) -> Judged:
-    means = {metric: mean_of(results, best, metric) for metric in bar.least}
+    means = {metric: mean_of(results, best, metric, bar.part) for metric in bar.least}
     figures = ", ".join(f"{metric} {value:.4f}" for metric, value in means.items())
 
     def reaches(wanted: Mapping[str, float]) -> bool:

@@ -67,6 +67,7 @@ class Bar:
         goal: the same for the goal beyond it.
         ahead_of: instead of numbers: the best row must be better than each of these, with a paired interval above zero.
         level_with: instead of numbers: (metric, row): the best row's mean must reach that row's.
+        part: the slice whose figures count, such as "items: new (no training events)"; empty for all cases.
         gpu: only a GPU reaches it in reasonable time.
     """
 
@@ -76,6 +77,7 @@ class Bar:
     goal: dict[str, float] = field(default_factory=dict)
     ahead_of: tuple[str, ...] = ()
     level_with: tuple[str, str] | None = None
+    part: str = ""
     gpu: bool = False
 
 

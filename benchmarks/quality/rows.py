@@ -135,7 +135,8 @@ _BEAUTY = Question(
         *plain("popularity", "item-knn", ask=("split.kind=leave-one-out", "evaluate.k=[10, 100]")),
         Row("ials-amazon-beauty-5core"),
         Row("ease-amazon-beauty-5core", draws=False),
-        Row("two-tower-amazon-beauty-5core", slices=("items: ",)),
+        Row("two-tower-amazon-beauty-5core"),
+        Row("two-tower-amazon-beauty-5core", name="two-tower-cold-items", set=("split.cold_items=0.1",), slices=("items: ",)),
         Row("lstm-amazon-beauty-5core"),
         *(Row(name) for name in _BEAUTY_BEST),
     ),
@@ -151,6 +152,12 @@ _BEAUTY = Question(
             "two-tower Recall@100 at least iALS's",
             ("two-tower-amazon-beauty-5core",),
             level_with=("Recall@100", "ials-amazon-beauty-5core"),
+        ),
+        Bar(
+            "items without training events clearly above chance: HR@10 at least ten times 10 / 12,101",
+            ("two-tower-cold-items",),
+            {"HR@10": 0.0083},
+            part="items: new (no training events)",
         ),
     ),
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,14 @@ from aisle.train.fit import pair_batches, train_model
 from aisle.train.watch import Watch
 from benchmarks.gpu.carried import read_carried, write_carried
 from benchmarks.gpu.kept import NumpyCheckpoints
+from benchmarks.gpu.tiers import TIERS, Call, OutOfTime, run, with_settings
 from tests.train.worlds import CONFIG, build_ncf, mean_score, same_bits, small_part
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "gpu" / "train.py"
 # What a bare machine lacks. importlib.metadata would find them; an import must not.
 BLOCKED = ("pydantic", "safetensors", "polars", "scipy", "click", "rich", "matplotlib", "tensorboard", "zstandard")
+QUICK = ["train.epochs=1", "train.device=cpu", "parameters.width=16", "parameters.length=20"]
 
 
 @pytest.fixture
@@ -53,11 +55,10 @@ def carried(dataset: Dataset, parts: Split, tmp_path_factory: pytest.TempPathFac
 def test_what_is_carried_is_the_split_bit_for_bit(carried: Path, parts: Split, dataset: Dataset) -> None:
     again = read_carried(carried)
     assert again.n_items == dataset.n_items
-    for name in ("train", "refit"):
-        for field in ("offsets", "item", "event", "time"):
-            first, second = getattr(getattr(parts, name), field), getattr(getattr(again, name), field)
-            assert first.dtype == second.dtype
-            assert np.array_equal(first, second)
+    for field in ("offsets", "item", "event", "time"):
+        first, second = getattr(parts.train, field), getattr(again.train, field)
+        assert first.dtype == second.dtype
+        assert np.array_equal(first, second)
     for name in ("validation", "test"):
         for field in ("user", "target_offsets", "target_item"):
             assert np.array_equal(getattr(getattr(parts, name), field), getattr(getattr(again, name), field))
@@ -66,7 +67,7 @@ def test_what_is_carried_is_the_split_bit_for_bit(carried: Path, parts: Split, d
 
 def test_cases_that_would_lose_something_are_not_carried(parts: Split, tmp_path: Path) -> None:
     negatives = np.zeros((len(parts.test), 1), np.int32)
-    sampled = dataclasses.replace(parts, test=dataclasses.replace(parts.test, negatives=negatives))
+    sampled = replace(parts, test=replace(parts.test, negatives=negatives))
     with pytest.raises(AisleError, match="without negatives"):
         write_carried(sampled, {}, tmp_path)
 
@@ -77,7 +78,7 @@ def test_a_missing_data_set_is_an_error_with_the_command_that_makes_it(tmp_path:
 
 
 def test_a_run_cut_after_any_epoch_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    def run(folder: Path, stop_after: int = 0) -> object:
+    def train(folder: Path, stop_after: int = 0) -> object:
         def on_epoch(record: object) -> None:
             if getattr(record, "epoch", 0) == stop_after:
                 raise KeyboardInterrupt
@@ -86,22 +87,22 @@ def test_a_run_cut_after_any_epoch_goes_on_to_the_same_bits(tmp_path: Path) -> N
         store = NumpyCheckpoints(folder, {"dataset": "abc"})
         return train_model(build_ncf, small_part(), None, CONFIG, batches=pair_batches, watch=watch, checkpoints=store).model
 
-    whole = run(tmp_path / "whole")
+    whole = train(tmp_path / "whole")
     for epoch in (1, 3):
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / f"cut{epoch}", epoch)
-        assert same_bits(whole, run(tmp_path / f"cut{epoch}"))  # type: ignore[arg-type]
+            train(tmp_path / f"cut{epoch}", epoch)
+        assert same_bits(whole, train(tmp_path / f"cut{epoch}"))  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_of_another_dataset_is_refused(tmp_path: Path) -> None:
-    def run(dataset: str) -> None:
+    def train(dataset: str) -> None:
         store = NumpyCheckpoints(tmp_path, {"dataset": dataset})
-        quick = dataclasses.replace(CONFIG, epochs=1)
+        quick = replace(CONFIG, epochs=1)
         train_model(build_ncf, small_part(), None, quick, batches=pair_batches, checkpoints=store)
 
-    run("abc")
+    train("abc")
     with pytest.raises(AisleError, match="E506"):
-        run("xyz")
+        train("xyz")
 
 
 def test_the_script_imports_with_torch_and_numpy_alone(bare: dict[str, str], tmp_path: Path) -> None:
@@ -119,15 +120,40 @@ def test_the_blocked_packages_are_really_blocked(bare: dict[str, str], tmp_path:
     assert done.returncode == 0, done.stderr
 
 
+def test_settings_of_a_tier_can_be_changed_by_name() -> None:
+    tier = with_settings(TIERS["sasrec"], ["parameters.width=32", "train.precision=float32", "train.seed=7"])
+    assert (tier.model.width, tier.train.precision, tier.train.seed) == (32, "float32", 7)
+    for wrong in ("width=32", "parameters.widht=32", "train.seed"):
+        with pytest.raises(AisleError, match="E401"):
+            with_settings(TIERS["sasrec"], [wrong])
+
+
+@pytest.mark.slow
+def test_a_run_that_is_out_of_time_goes_on_and_looks_at_the_test_part_only_when_it_is_asked_to(
+    carried: Path, tmp_path: Path
+) -> None:
+    tier = with_settings(TIERS["sasrec"], [*QUICK, "train.epochs=2"])
+    call = Call("sasrec", tier, tmp_path, minutes=0)
+    for _ in range(2):
+        with pytest.raises(OutOfTime):
+            run(read_carried(carried), call)
+    chosen = run(read_carried(carried), replace(call, test=False))
+    assert "HR@10" not in chosen
+    assert chosen["epochs"] == 2
+    assert not (tmp_path / "result.json").exists()
+    assert run(read_carried(carried), call)["validation NDCG@10"] == chosen["validation NDCG@10"]
+    with pytest.raises(AisleError, match="E506"):
+        run(read_carried(carried), replace(call, tier=with_settings(tier, ["train.seed=2"])))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["lstm", "sasrec", "ligr"])
 def test_one_epoch_through_the_script_ends_with_a_line_of_results(
     model: str, carried: Path, bare: dict[str, str], tmp_path: Path
 ) -> None:
     command = [sys.executable, str(SCRIPT), "--data", str(carried), "--model", model, "--out", str(tmp_path / "out")]
-    quick = ["--epochs", "1", "--device", "cpu"]
     for _ in range(2):  # the second call reads the finished run
-        done = subprocess.run([*command, *quick], capture_output=True, text=True, env=bare, cwd=tmp_path, check=False)
+        done = subprocess.run([*command, "--set", *QUICK], capture_output=True, text=True, env=bare, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr
         line = json.loads(done.stdout.splitlines()[-1])
         assert line["model"] == model

@@ -253,6 +253,15 @@ def test_level_with_another_row_means_at_least_its_mean(other: float | None, ver
     assert judge(Bar("level", ("best",), level_with=("HR@10", "other")), TINY, found).verdict == verdict
 
 
+def test_a_bar_may_be_about_a_part_of_the_cases() -> None:
+    found = figures(a=0.5)
+    bar = Bar("new items", ("a",), {"HR@10": 0.1}, part="items: new")
+    found["rows"]["a"]["slices"] = {}
+    assert judge(bar, TINY, found).verdict == "not measured"
+    found["rows"]["a"]["slices"] = {"items: new": {"metrics": {"HR@10": {"mean": 0.05}}}}
+    assert judge(bar, TINY, found).verdict == "missed"
+
+
 def test_what_was_not_run_is_not_measured() -> None:
     assert judge(Bar("x", ("a",), {"HR@10": 0.1}), TINY, figures()).verdict == "not measured"
     assert judge(Bar("x", ("a",), {"HR@10": 0.1}, gpu=True), TINY, figures()).verdict == "not measured on a GPU"
