@@ -17,7 +17,9 @@ from tests.dataset.logs import LOG, dataset_of
 NIGHT, EVENING, MORNING = 2, 0, 1
 RECIPE = {"context": ["daytime", "place"]}
 EVENTS = LOG.with_columns(
-    daytime=pl.Series(["evening", "morning", None, "evening", "morning"]), place=pl.Series(["bus"] * 5), price=pl.Series([1.5] * 5)
+    daytime=pl.Series(["evening", "morning", None, "evening", "morning"]),
+    place=pl.Series(["bus"] * 5),
+    price=pl.Series([1.5] * 5),
 )
 TEST = pl.DataFrame(
     {
@@ -65,12 +67,34 @@ def test_questions_carry_the_context_that_they_are_asked_in(dataset: Dataset) ->
     parts = split(dataset, SplitConfig(kind="files", repeats=True))
     assert parts.test.known.context is not None
     assert parts.test.known.context.tolist() == [[EVENING, -1], [MORNING, -1], [NIGHT, -1]]
-    # Validation asks for each user's last event, in that event's own context.
-    assert parts.validation.known.context is not None
-    assert parts.validation.known.context.tolist() == [[EVENING, 0], [EVENING, 0]]
     one = parts.test.take(np.array([2]))
     assert one.known.context is not None
     assert one.known.context.tolist() == [[NIGHT, -1]]
+
+
+def test_validation_asks_in_contexts_in_which_something_else_happened_as_the_test_does(tmp_path: Path) -> None:
+    # Each of 20 users: two events in the morning, two in the evening, one at night; the test has 30 lines.
+    daytime = ["morning", "morning", "evening", "evening", "night"]
+    users, items = np.repeat(np.arange(20), 5), np.tile(np.arange(5), 20)
+    events = pl.DataFrame({"user_id": users, "item_id": items, "daytime": daytime * 20}).with_columns(event=pl.lit("click"))
+    test = pl.DataFrame({"user_id": np.arange(30) % 20, "item_id": np.full(30, 7), "daytime": ["morning"] * 30})
+    dataset = dataset_of(events, tmp_path, {"context": ["daytime"], "order": "rows"}, test=test)
+    parts = split(dataset, SplitConfig(kind="files", repeats=True))
+    asked = parts.validation
+    assert asked.known.context is not None
+    assert len(asked) == 30
+    assert len({(user, code) for user, (code,) in zip(asked.user.tolist(), asked.known.context.tolist(), strict=True)}) == 30
+    # Item 4 was alone at night; the others are asked in their own part of the day.
+    assert {
+        (item // 2, code) for item, (code,) in zip(asked.target_item.tolist(), asked.known.context.tolist(), strict=True)
+    } == {
+        (0, MORNING),
+        (1, EVENING),
+    }
+    assert len(parts.train.item) == 100 - 30
+    assert len(parts.refit.item) == 100
+    left = set(zip(parts.train.rows.tolist(), parts.train.item.tolist(), strict=True))
+    assert not left & set(zip(asked.user.tolist(), asked.target_item.tolist(), strict=True))
 
 
 def test_a_user_asked_for_several_events_at_once_is_asked_in_the_context_of_the_first(dataset: Dataset) -> None:

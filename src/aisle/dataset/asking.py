@@ -60,6 +60,15 @@ def ask_users(log: SplitLog, asked: NDArray[np.bool_], before: Past, config: Spl
     return ask_pairs(questions, before, config, n_items=log.n_items)
 
 
+def ask_lines(log: SplitLog, asked: NDArray[np.bool_], before: Past, config: SplitConfig) -> Cases:
+    """Ask for each asked event, or a sample of them, in its own circumstances, knowing the same past of its user."""
+    place = np.flatnonzero(asked)
+    context = None if log.context is None else log.context[place]
+    item = log.events.item[place].astype(np.int64)
+    questions = Asked(log.events.rows[place], np.arange(len(place)), item, context=context)
+    return ask_pairs(questions, before, config, n_items=log.n_items)
+
+
 @dataclass(frozen=True)
 class Asked:
     """Q questions with P right answers, before those that a shopper has seen are taken out.

@@ -32,4 +32,9 @@ def test_context(dataset: Dataset) -> NDArray[np.int32] | None:
     return np.stack(columns, axis=1) if names else None
 
 
+def asks_in_context(dataset: Dataset) -> bool:
+    """Say whether each line of the publisher's test asks in circumstances of its own."""
+    return any(layout.test_context(name) in dataset.manifest.arrays for name in context_columns(dataset.manifest))
+
+
 test_context.__test__ = False  # type: ignore[attr-defined]  # not a pytest test

@@ -118,6 +118,32 @@ def leave_last_for_validation(log: SplitLog, *, repeats: bool, hide_answers: boo
     )
 
 
+def leave_contexts_for_validation(log: SplitLog, cases: int, *, repeats: bool, seed: int) -> Cut:
+    """Keep every event for the test, which comes from a file, and ask for one of what a user did in some circumstances.
+
+    So a test without times is made that asks a user in several contexts: validation asks as many questions, each about
+    circumstances in which the user did something else too, and which is left to learn from.
+    """
+    assert log.context is not None
+    may_ask = np.flatnonzero(log.target if repeats else log.target & first_time(log))
+    rng = np.random.default_rng(seed)
+    circumstances = np.column_stack([log.events.rows, log.context])
+    _, group_E, count_G = np.unique(circumstances[log.positive | log.target], axis=0, return_inverse=True, return_counts=True)
+    group = np.full(len(log.index), -1, np.int64)
+    group[log.positive | log.target] = group_E.ravel()
+    shuffled = rng.permutation(may_ask)
+    _, first = np.unique(group[shuffled], return_index=True)
+    able = shuffled[first][count_G[group[shuffled[first]]] >= 2]
+    place = rng.choice(able, min(cases, len(able)), replace=False)
+    return Cut(
+        before_validation=~_only(log, place),
+        validation=_only(log, place),
+        before_test=np.ones(len(log.index), np.bool_),
+        test=np.zeros(len(log.index), np.bool_),
+        description={},
+    )
+
+
 def _asked_places(log: SplitLog, *, repeats: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the places of events that may be asked, in order; how many each user has; and where each user's end."""
     may_ask = log.target if repeats else log.target & first_time(log)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from aisle.dataset import cut as cutting
 from aisle.dataset import layout
-from aisle.dataset.asking import Asked, Past, ask_events, ask_pairs, ask_users, past
+from aisle.dataset.asking import Asked, Past, ask_events, ask_lines, ask_pairs, ask_users, past
 from aisle.dataset.cases import Cases, Split
 from aisle.dataset.cold import cold_items
-from aisle.dataset.context import event_context, test_context
+from aisle.dataset.context import asks_in_context, event_context, test_context
 from aisle.dataset.cut import Cut, SplitLog
 from aisle.dataset.folds import ask_ratings, cut_fold
 from aisle.dataset.kcore import core_mask
@@ -164,6 +164,9 @@ def _cut(dataset: Dataset, log: SplitLog, config: SplitConfig) -> Cut:
         return cut_fold(dataset, log, config)
     if config.kind == "leave-one-out":
         return cutting.leave_one_out(log, repeats=config.repeats)
+    if config.kind == "files" and asks_in_context(dataset) and not config.hide_answers:
+        lines = len(dataset.array(layout.TEST_USER))
+        return cutting.leave_contexts_for_validation(log, lines, repeats=config.repeats, seed=config.seed)
     if config.kind == "files":
         return cutting.leave_last_for_validation(log, repeats=config.repeats, hide_answers=config.hide_answers)
     times = config.cut_times or cutting.cut_times(log, config.validation_share, config.test_share)
@@ -188,6 +191,8 @@ def _cases(dataset: Dataset, log: SplitLog, asked: NDArray[np.bool_], before: ND
     """Ask for events of the log."""
     if config.kind == "folds":
         return ask_ratings(dataset, log, asked, past(log, before, config), config)
+    if config.kind == "files" and asks_in_context(dataset) and not config.hide_answers:
+        return ask_lines(log, asked, past(log, before, config), config)
     if config.ask == "rest":
         return ask_users(log, asked, past(log, before, config), config)
     return ask_events(log, asked, config)

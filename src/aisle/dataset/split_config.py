@@ -14,8 +14,9 @@ class SplitConfig:
 
     Attributes:
         kind: "time" cuts all users at the same two moments, as a shop lives it. "leave-one-out" asks for each user's last
-            event. "files" takes the test that the log's publisher fixed, and leaves one out for validation. "folds" asks for
-            the ratings of one of the parts that the log's column `fold` cuts it into.
+            event. "files" takes the test that the log's publisher fixed, and leaves one out for validation (where the test
+            asks in contexts: one of a user's events in a context, for as many contexts as the test has lines). "folds" asks
+            for the ratings of one of the parts that the log's column `fold` cuts it into.
         validation_share: share of the positive events from the validation cut to the test cut, for "time"; of the other
             folds' ratings, drawn at random, for "folds".
         test_share: share of the positive events from the test cut on, for "time".
