@@ -18,10 +18,14 @@ from aisle.models.ease import EASE, EASEConfig
 from aisle.models.fm import FM, FMConfig
 from aisle.models.ials import IALS, IALSConfig
 from aisle.models.item_knn import ItemKNN, ItemKNNConfig
+from aisle.models.ligr import LiGRConfig
+from aisle.models.lstm import LSTMConfig
 from aisle.models.mf import MF, MFConfig
 from aisle.models.ncf import NCF, NCFConfig
+from aisle.models.next_item import NextItem, NextItemConfig
 from aisle.models.popularity import Popularity, PopularityConfig
 from aisle.models.recently_viewed import RecentlyViewed, RecentlyViewedConfig
+from aisle.models.sasrec import SASRecConfig
 from aisle.models.session_knn import SessionKNN, SessionKNNConfig
 from aisle.models.two_tower import TwoTower, TwoTowerConfig
 from aisle.train.config import TrainConfig
@@ -29,6 +33,7 @@ from aisle.train.fit import pair_batches, train_model
 from aisle.train.ratings import RatingSampler
 from aisle.train.sampler import PairSampler
 from aisle.train.tower_batches import TowerBatches
+from aisle.train.windows import Windows
 
 USERS = 60  # 0..29 buy items 0..11, 30..59 buy items 12..23
 NEW_USER = 60  # in the dataset, without training events
@@ -142,6 +147,20 @@ def _fit_two_tower(*, ids: bool = True, features: bool = False) -> TwoTower:
     return train_model(build, train_part(), None, QUICK, batches=batches).model
 
 
+def _fit_next_item(config: NextItemConfig, *, content: bool = False, epochs: int = 25) -> NextItem:
+    """Fit on the train part; with content, item 24 is known by its words."""
+    words = text_vectors([*["red nail"] * 12, *["beard oil"] * 13, ""], 2) if content else None
+
+    def build(train: Histories) -> NextItem:
+        trained = np.bincount(train.item, minlength=ITEMS) > 0
+        return NextItem.untrained(config, trained, seed=3, content_VC=words)
+
+    def batches(train: Histories, how: TrainConfig, device: torch.device) -> Windows:
+        return Windows(train, 16, config.length, seed=how.seed, device=device)
+
+    return train_model(build, train_part(), None, replace(QUICK, epochs=epochs), batches=batches).model
+
+
 FITTED: dict[str, Callable[[], Any]] = {
     "popularity": lambda: Popularity.fit(PopularityConfig(), train_part(), ITEMS),
     "popularity, decaying": lambda: Popularity.fit(PopularityConfig("decay"), train_part(), ITEMS, time_kind="order"),
@@ -168,12 +187,24 @@ FITTED: dict[str, Callable[[], Any]] = {
     "NeuMF": lambda: _fit_ncf(NCFConfig("neumf", 8, 8, (16, 8), dropout=0.1)),
     "GMF": lambda: _fit_ncf(NCFConfig("gmf", 8)),
     "MLP": lambda: _fit_ncf(NCFConfig("mlp", 8, 8, (16,)), learning_rate=0.05),  # a slow starter: no product of ids
+    "LSTM": lambda: _fit_next_item(LSTMConfig(8, 4, 0.1)),
+    "LSTM, output of its own": lambda: _fit_next_item(LSTMConfig(8, 4, 0.1, tied=False, event_types=True, time_gaps=True)),
+    "SASRec": lambda: _fit_next_item(SASRecConfig(8, 4, 0.1)),
+    "SASRec, gBCE": lambda: _fit_next_item(SASRecConfig(8, 4, 0.0, "gbce", 12, calibration=0.5), epochs=60),
+    "SASRec, sampled": lambda: _fit_next_item(SASRecConfig(8, 4, 0.1, "sampled-softmax", 12)),
+    "LiGR": lambda: _fit_next_item(LiGRConfig(8, 4, 0.1, temperature=0.2)),
+    "LiGR with text": lambda: _fit_next_item(LiGRConfig(8, 4, 0.1, content=2), content=True),
     "two-tower": _fit_two_tower,
     "two-tower with side features": lambda: _fit_two_tower(features=True),
     "two-tower without ids": lambda: _fit_two_tower(ids=False, features=True),
+    "content": lambda: Content(ContentConfig(), CATEGORY, np.full(ITEMS, -1, np.int32), events_of_items()),
+    "two-stage": stages.by_features,
+    "two-stage, ranked by FM": lambda: stages.by_model(_fit_fm(with_fields=False)),
 }
 
 
 def reload(model: Any, state: dict[str, NDArray[Any]]) -> Any:
     """Rebuild a model from its state."""
+    if isinstance(model, TwoStage):
+        return MODELS["two-stage"].load(model.config, state)
     return type(model).from_state(model.config, state)

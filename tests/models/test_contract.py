@@ -22,9 +22,15 @@ SILENT = (ItemKNN, SessionKNN, RecentlyViewed)  # they cannot say anything about
 TWO_TOWERS = ["two-tower", "two-tower with side features", "two-tower without ids"]
 FMS = ["FM", "FM in context", "FM in context, softmax", "FM of ratings", "FM of ratings and of what is rated"]
 DEEP = ["DeepFM", "DeepFM, cross"]
-TORCH = ["MF", *FMS, *DEEP, "FM with side features", "NeuMF", "GMF", "MLP", *TWO_TOWERS]
-BY_FEATURES = ["FM with side features", *DEEP, *TWO_TOWERS[1:]]  # item 24 has no training events, but a category
-IN_ORDER = [*TWO_TOWERS, "VS-kNN", "VS-kNN, few neighbours", "recently viewed"]  # what came last counts most
+NEXT = ["LSTM", "LSTM, output of its own", "SASRec", "SASRec, gBCE", "SASRec, sampled", "LiGR", "LiGR with text"]
+TORCH = ["MF", *NEXT, *FMS, *DEEP, "FM with side features", "NeuMF", "GMF", "MLP", *TWO_TOWERS]
+BY_FEATURES = [
+    "FM with side features",
+    *DEEP,
+    "LiGR with text",
+    *TWO_TOWERS[1:],
+]  # item 24 has no training events, but a category
+IN_ORDER = [*TWO_TOWERS, *NEXT, "VS-kNN", "VS-kNN, few neighbours", "recently viewed"]  # what came last counts most
 ALL_USERS = np.arange(USERS + 1)
 
 

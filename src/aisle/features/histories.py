@@ -66,6 +66,11 @@ class Histories:
             context = np.where(known[:, None], context[np.where(known, rows, 0)], np.int32(-1)) if len(context) else context[:0]
         return Histories(offsets, self.item[index], self.event[index], self.time[index], context)
 
+    def last(self, length: int) -> Histories:
+        """Keep the latest events of each history, at most so many."""
+        rows = self.rows
+        return self.where(self.offsets[rows + 1] - np.arange(len(rows)) <= length)
+
     @classmethod
     def empty(cls, rows: int) -> Histories:
         """Return R histories without events."""
