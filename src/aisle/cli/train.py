@@ -14,6 +14,7 @@ from aisle.errors import AisleError
 from aisle.experiment.recipe import load_recipe, recipe_names
 from aisle.experiment.run import Screen, train_run
 from aisle.experiment.run_folder import RECIPE_NAME
+from aisle.experiment.tracking import Tracker
 from aisle.train.watch import Progress
 
 
@@ -24,6 +25,9 @@ from aisle.train.watch import Progress
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to write.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run at --out.")
 @OVERWRITE_OPTION
+@click.option(
+    "--track", metavar="URI", envvar="MLFLOW_TRACKING_URI", show_envvar=True, help="Tell the run to this MLflow server or store."
+)
 @click.option("--quiet", is_flag=True, help="Print the result line only; everything stands in the run folder.")
 @JSON_OPTION
 def command(
@@ -33,6 +37,7 @@ def command(
     out: Path,
     resume: bool,
     overwrite: bool,
+    track: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -43,15 +48,17 @@ def command(
       aisle train data/shop-dataset --recipe ncf --out runs/ncf
       aisle train data/shop-dataset --recipe fm --set train.epochs=5 --set parameters.factors=16 --out runs/fm
       aisle train data/shop-dataset --out runs/ncf --resume
+      aisle train data/shop-dataset --recipe ncf --out runs/ncf --track sqlite:///mlflow.db
     """
     chosen = load_recipe(_recipe_source(recipe, out, resume=resume), overrides)
+    tracker = Tracker(track) if track else None
     run = train_run(
         Dataset(dataset),
         chosen,
         out,
         resume=resume,
         overwrite=overwrite,
-        screen=Screen(None if quiet else _say, _show if sys.stderr.isatty() else None),
+        screen=Screen(None if quiet else _say, _show if sys.stderr.isatty() else None, tracker),
     )
     if as_json:
         print_json({"run": str(out), **run.metrics})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from aisle import __version__
 from aisle.dataset.cases import Split
 from aisle.dataset.reader import Dataset
 from aisle.dataset.split import split as cut
@@ -25,6 +27,7 @@ from aisle.experiment.registry import MODELS
 from aisle.experiment.run_folder import DATASET_NAME, METRICS_NAME, RECIPE_NAME, check_folder, open_folder
 from aisle.experiment.run_log import RunLog
 from aisle.experiment.torch_facts import torch_facts
+from aisle.experiment.tracking import Tracker
 from aisle.storage.atomic import remove, write_atomic
 from aisle.train.checkpoint import Checkpoints
 from aisle.train.device import check_precision, pick_device
@@ -35,10 +38,11 @@ from aisle.train.watch import EpochRecord, Progress, Watch
 
 @dataclasses.dataclass(frozen=True)
 class Screen:
-    """Where a run speaks while it works: each line of its log, and progress several times a second."""
+    """Where a run speaks while it works: each line of its log, progress several times a second, and an MLflow run."""
 
     say: Callable[[str], None] | None = None
     on_progress: Callable[[Progress], None] | None = None
+    tracker: Tracker | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +144,7 @@ def train_run(
     Raises:
         AisleError: E406, E602, E604 when the folder cannot be had (see `run_folder`), E25x when the dataset cannot be split
             so, E506 when the run at `folder` had another dataset or recipe, E700 or E701 when the test part cannot be
-            evaluated so, E5xx from training.
+            evaluated so, E412 when MLflow goes away, E5xx from training.
     """
     folder, screen = Path(folder), screen or Screen()
     if resume:
@@ -155,14 +159,18 @@ def train_run(
     if MODELS[recipe.model].trained:
         check_precision(recipe.train.precision, pick_device(recipe.train.device))
     open_folder(folder, resume=resume)
-    with RunLog(folder, screen.say) as log:
-        _describe(folder, dataset, recipe, resume=resume)
+    with RunLog(folder, screen.say) as log, screen.tracker or nullcontext():
+        tags = _describe(folder, dataset, recipe, resume=resume)
+        if screen.tracker:
+            screen.tracker.begin(folder, tags, recipe_as_dict(recipe), resume=resume)
         log.write("resume" if resume else "start", model=recipe.model, dataset=dataset.manifest.content_hash[:16])
         log.write("split", **split.description)
         work = _Work(dataset, split, recipe, folder, log)
         recommender = _train(work, screen, resume=resume)
         recommender.save(folder / "model", overwrite=True)
         metrics = _measure(recommender, work)
+        if screen.tracker:
+            screen.tracker.finish(metrics)
         # Written last: a folder with metrics is a finished run.
         write_atomic(folder / METRICS_NAME, json.dumps(metrics, indent=2))
         remove(folder / "checkpoints")
@@ -179,14 +187,17 @@ def _check_same_run(folder: Path, dataset: Dataset, recipe: Recipe) -> None:
     check_identity(folder, seen, wanted)
 
 
-def _describe(folder: Path, dataset: Dataset, recipe: Recipe, *, resume: bool) -> None:
-    """Write what the run is before it begins."""
+def _describe(folder: Path, dataset: Dataset, recipe: Recipe, *, resume: bool) -> dict[str, str]:
+    """Write what the run is before it begins; return what it can be found by."""
     write_recipe(recipe, folder / RECIPE_NAME)
     about = {"path": str(dataset.folder.resolve()), "content_hash": dataset.manifest.content_hash}
     write_atomic(folder / DATASET_NAME, json.dumps(about, indent=2))
     facts = {**environment(), **torch_facts(recipe.train.threads), "seed": recipe.train.seed, "dataset": about["content_hash"]}
     name = "environment.resume.json" if resume and (folder / "environment.json").exists() else "environment.json"
     write_atomic(folder / name, json.dumps(facts, indent=2))
+    tags = {"model": recipe.model, "dataset": about["content_hash"], "aisle": __version__, "torch": facts["torch"]}
+    tags |= {"python": facts["python"], "mlflow.source.git.commit": facts["git_commit"]}
+    return {tag: str(value) for tag, value in tags.items() if value is not None}
 
 
 def _train(work: _Work, screen: Screen, *, resume: bool) -> Recommender:
@@ -199,6 +210,8 @@ def _train(work: _Work, screen: Screen, *, resume: bool) -> Recommender:
         def on_epoch(record: EpochRecord) -> None:
             work.log.write("epoch", **record.as_dict())
             board.write(record)
+            if screen.tracker:
+                screen.tracker.epoch(record)
 
         watch = Watch(on_epoch=on_epoch, on_progress=screen.on_progress or (lambda _: None))
         recommender = Recommender(recipe).fit(work.dataset, work.split, watch=watch, checkpoints=checkpoints)

@@ -7,6 +7,7 @@ log.txt, log.jsonl what happened
 epochs.json        one record an epoch; curves.png the same as a picture; tensorboard/ the same for TensorBoard
 checkpoints/       the last and the best epoch, removed when the run is finished
 model/             see `experiment.saved_model`
+mlflow.json        where the run is told to MLflow, where it is
 test/              per-case results of the model; baselines/<name>/ of each baseline
 metrics.json       test metrics with intervals, baselines, paired differences; its presence means: finished
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from aisle.errors import AisleError
 from aisle.experiment.run_log import JSON_NAME, TEXT_NAME
+from aisle.experiment.tracking import MARK_NAME
 from aisle.storage.atomic import remove
 
 METRICS_NAME = "metrics.json"
@@ -24,7 +26,7 @@ RECIPE_NAME = "recipe.toml"
 DATASET_NAME = "dataset.json"
 _NAMES = frozenset(
     {METRICS_NAME, RECIPE_NAME, DATASET_NAME, TEXT_NAME, JSON_NAME}
-    | {"environment.json", "environment.resume.json", "epochs.json", "curves.png"}
+    | {"environment.json", "environment.resume.json", "epochs.json", "curves.png", MARK_NAME}
     | {"tensorboard", "checkpoints", "model", "test", "baselines"}
 )
 
