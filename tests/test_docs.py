@@ -16,6 +16,8 @@ from aisle.evaluate.protocol import EvaluateConfig
 from aisle.experiment.recipe import parse_recipe, recipe_names
 from aisle.experiment.registry import MODELS
 from aisle.logs.recipe import builtin_log_recipes
+from aisle.models.candidate_fm import CandidateFMConfig
+from aisle.recommend.rules import Rules
 from aisle.train.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +87,8 @@ SECTIONS: dict[str, type[Any]] = {
     "[split]": SplitConfig,
     "[train]": TrainConfig,
     "[evaluate]": EvaluateConfig,
+    "[rules]": Rules,
+    "The ranker candidate-fm": CandidateFMConfig,
     **{f"[parameters] of {name}": kind.config for name, kind in MODELS.items()},
 }
 

@@ -159,7 +159,7 @@ def test_recommend_writes_everybodys_lists(aisle: Shell, runs: dict[str, Path], 
     status, _, err = aisle.run("recommend", runs["fm"], "--all-users", "--k", 5, "--out", tmp_path / "recs.parquet")
     assert status == 0, err
     table = pl.read_parquet(tmp_path / "recs.parquet")
-    assert table.columns == ["user_id", "item_id", "score", "rank", "source"]
+    assert table.columns == ["user_id", "item_id", "score", "rank", "source", "reason", "because_item_id"]
     assert table.group_by("user_id").len()["len"].max() == 5
 
 

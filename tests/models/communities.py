@@ -10,9 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aisle.dataset.cases import Cases
+from aisle.experiment.kinds.stages import ask
+from aisle.experiment.kinds.stages_config import StageConfig, TwoStageConfig
+from aisle.experiment.registry import MODELS
 from aisle.features.fields import Field, Fields, context_table, join
 from aisle.features.histories import Histories
+from aisle.features.item_facts import ItemFacts
 from aisle.features.text import text_vectors
+from aisle.models.candidate_fm import CandidateFM, CandidateFMConfig
+from aisle.models.content import Content, ContentConfig
 from aisle.models.deepfm import DeepFM, DeepFMConfig
 from aisle.models.ease import EASE, EASEConfig
 from aisle.models.fm import FM, FMConfig
@@ -28,8 +35,12 @@ from aisle.models.recently_viewed import RecentlyViewed, RecentlyViewedConfig
 from aisle.models.sasrec import SASRecConfig
 from aisle.models.session_knn import SessionKNN, SessionKNNConfig
 from aisle.models.two_tower import TwoTower, TwoTowerConfig
+from aisle.recommend.candidates import Recaller
+from aisle.recommend.ranker import FeatureRanker, ModelRanker, Ranker
+from aisle.recommend.stages import TwoStage
 from aisle.train.config import TrainConfig
 from aisle.train.fit import pair_batches, train_model
+from aisle.train.question_batches import QuestionBatches, Questions
 from aisle.train.ratings import RatingSampler
 from aisle.train.sampler import PairSampler
 from aisle.train.tower_batches import TowerBatches
@@ -161,6 +172,44 @@ def _fit_next_item(config: NextItemConfig, *, content: bool = False, epochs: int
     return train_model(build, train_part(), None, replace(QUICK, epochs=epochs), batches=batches).model
 
 
+def _facts(train: Histories) -> ItemFacts:
+    return ItemFacts.of(train, ITEMS, time_kind="order", category=CATEGORY)
+
+
+def _stages(ranker: Ranker, train: Histories, by: StageConfig) -> TwoStage:
+    """Let item-kNN and popularity name candidates."""
+    knn, popularity = ItemKNN.fit(ItemKNNConfig(), train, ITEMS), Popularity.fit(PopularityConfig(), train, ITEMS)
+    recallers = (Recaller("item-knn", knn, 20), Recaller("popular", popularity, ITEMS))
+    recall = (StageConfig("item-knn", ItemKNNConfig()), StageConfig("popularity", PopularityConfig(), name="popular"))
+    return TwoStage(recallers, (), ranker, np.zeros(0, np.uint8), ITEMS, TwoStageConfig(recall, by))
+
+
+BY_FM = StageConfig("fm", FMConfig(factors=8))
+
+
+def _fit_two_stage() -> TwoStage:
+    """Fit the ranker on each shopper's last item, with candidates of recallers that have seen the others only."""
+    whole, by = train_part(), StageConfig("candidate-fm", CandidateFMConfig(8, 4, (8,), dropout=0.1))
+    last = whole.offsets[1 : USERS + 1] - 1
+    before = whole.where(~np.isin(np.arange(len(whole.item)), last))
+    asked = Cases(np.arange(USERS, dtype=np.int32), before.take(np.arange(USERS)), np.arange(USERS + 1), whole.item[last])
+    questions, buckets = ask(
+        _stages(ModelRanker(Popularity.fit(PopularityConfig(), before, ITEMS)), before, by), _facts(before), asked, 8
+    )
+
+    def batches(part: Questions, how: TrainConfig, device: torch.device) -> QuestionBatches:
+        return QuestionBatches(part, 16, left_out=0, seed=how.seed, device=device)
+
+    net = train_model(
+        lambda part: CandidateFM.untrained(by.parameters, part.code.shape[2], buckets.size, seed=3),
+        questions,
+        None,
+        QUICK,
+        batches=batches,
+    ).model
+    return _stages(FeatureRanker(_facts(whole), buckets, net), whole, by)
+
+
 FITTED: dict[str, Callable[[], Any]] = {
     "popularity": lambda: Popularity.fit(PopularityConfig(), train_part(), ITEMS),
     "popularity, decaying": lambda: Popularity.fit(PopularityConfig("decay"), train_part(), ITEMS, time_kind="order"),
@@ -197,9 +246,9 @@ FITTED: dict[str, Callable[[], Any]] = {
     "two-tower": _fit_two_tower,
     "two-tower with side features": lambda: _fit_two_tower(features=True),
     "two-tower without ids": lambda: _fit_two_tower(ids=False, features=True),
-    "content": lambda: Content(ContentConfig(), CATEGORY, np.full(ITEMS, -1, np.int32), events_of_items()),
-    "two-stage": stages.by_features,
-    "two-stage, ranked by FM": lambda: stages.by_model(_fit_fm(with_fields=False)),
+    "content": lambda: Content(ContentConfig(), CATEGORY, np.full(ITEMS, -1, np.int32), _facts(train_part()).events),
+    "two-stage": _fit_two_stage,
+    "two-stage, ranked by FM": lambda: _stages(ModelRanker(_fit_fm(with_fields=False)), train_part(), BY_FM),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from aisle.features.histories import Histories
+from aisle.models.content import Content
 from aisle.models.item_knn import ItemKNN
 from aisle.models.recently_viewed import RecentlyViewed
 from aisle.models.session_knn import SessionKNN
@@ -18,7 +19,7 @@ from tests.models.communities import COLD, ITEMS, NEW_USER, USERS
 
 # Recently viewed has learned nothing about anybody's taste.
 PERSONAL = [name for name in communities.FITTED if not name.startswith(("popularity", "recently"))]
-SILENT = (ItemKNN, SessionKNN, RecentlyViewed)  # they cannot say anything about items that are nobody's neighbour
+SILENT = (ItemKNN, SessionKNN, RecentlyViewed, Content)  # they cannot say anything about items that are nobody's neighbour
 TWO_TOWERS = ["two-tower", "two-tower with side features", "two-tower without ids"]
 FMS = ["FM", "FM in context", "FM in context, softmax", "FM of ratings", "FM of ratings and of what is rated"]
 DEEP = ["DeepFM", "DeepFM, cross"]
@@ -29,8 +30,17 @@ BY_FEATURES = [
     *DEEP,
     "LiGR with text",
     *TWO_TOWERS[1:],
+    "content",
 ]  # item 24 has no training events, but a category
-IN_ORDER = [*TWO_TOWERS, *NEXT, "VS-kNN", "VS-kNN, few neighbours", "recently viewed"]  # what came last counts most
+IN_ORDER = [
+    "content",
+    "two-stage",
+    *TWO_TOWERS,
+    *NEXT,
+    "VS-kNN",
+    "VS-kNN, few neighbours",
+    "recently viewed",
+]  # what came last counts most
 ALL_USERS = np.arange(USERS + 1)
 
 

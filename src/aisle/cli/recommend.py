@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from aisle.cli.output import JSON_OPTION, print_json, print_table
 from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError
 from aisle.experiment.recommender import Recommender
+from aisle.experiment.request import Request
 from aisle.experiment.run import read_run
 from aisle.storage.atomic import storage_errors, write_atomic
 
@@ -28,8 +30,15 @@ _HISTORY_SHOWN = 5
 @click.option("--k", type=click.IntRange(min=1), default=10, show_default=True, help="List length.")
 @click.option("--keep-seen", is_flag=True, help="Also recommend what the user already had.")
 @click.option("--candidate", "candidates", multiple=True, help="Choose only from these raw item ids; repeatable.")
+@click.option("--exclude-event", "exclude_events", multiple=True, help="Leave out what the user did this to; repeatable.")
+@click.option("--available-only", is_flag=True, help="Leave out what the catalogue says is not available.")
+@click.option("--min-price", type=float, help="Leave out what is cheaper, or has no price.")
+@click.option("--max-price", type=float, help="Leave out what is dearer, or has no price.")
+@click.option("--max-per-category", type=click.IntRange(min=1), help="At most so many items of one category in a list.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Write the table as .parquet or .csv: user_id, item_id, score, rank, source."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write the table as .parquet or .csv: user_id, item_id, score, rank, source, reason, because_item_id.",
 )
 @JSON_OPTION
 def command(
@@ -40,34 +49,54 @@ def command(
     k: int,
     keep_seen: bool,
     candidates: tuple[str, ...],
+    exclude_events: tuple[str, ...],
+    available_only: bool,
+    min_price: float | None,
+    max_price: float | None,
+    max_per_category: int | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Recommend from RUN's model.
+    """Recommend from RUN's model, each item with the reason why it is there.
+
+    Rules given here take the place of the same ones in the recipe's [rules].
 
     \b
     Examples:
       aisle recommend runs/ncf --user u0000017 --user u0000042
       aisle recommend runs/ncf --item i0000123 --k 5
       aisle recommend runs/ncf --all-users --out recs.parquet
+      aisle recommend runs/two-stage --user u0000017 --exclude-event purchase --max-per-category 3 --max-price 50
     """
     _check_question({"--user": users, "--item": items, "--all-users": all_users})
     if all_users and out is None and not as_json:
         raise AisleError("lists for everybody are too long for a screen", hint="add --out recs.parquet, or --json", code="E903")
-    if items and (candidates or keep_seen):
-        raise AisleError("--candidate and --keep-seen are for --user", hint="leave them out with --item", code="E903")
+    rules = {
+        "exclude_events": exclude_events,
+        "available_only": available_only,
+        "min_price": min_price,
+        "max_price": max_price,
+        "max_per_category": max_per_category,
+    }
+    given = {name: value for name, value in rules.items() if value not in ((), False, None)}
+    if items and (candidates or keep_seen or given):
+        raise AisleError("--candidate, --keep-seen and rules are for --user", hint="leave them out with --item", code="E903")
     done = read_run(run)
     model, dataset = done.recommender(), done.dataset()
     # An id that was typed twice is one question.
     asked: list[Any] = dataset.users.decode(range(dataset.n_users)) if all_users else list(dict.fromkeys(users))
+    removed = None
     if items:
         table, what = model.similar_items(list(dict.fromkeys(items)), k=k), "similar_items"
     else:
-        table, what = model.recommend(asked, k=k, filter_seen=not keep_seen, candidates=candidates or None), "recommendations"
+        kept = replace(model.recipe.rules, **given)  # type: ignore[arg-type]  # each value is that of its option
+        answer = model.answer(asked, Request(k, not keep_seen, candidates or None, rules=kept))
+        table, removed, what = answer.table, answer.removed, "recommendations"
     if out is not None:
         _write(table, out)
     if as_json:
-        print_json({"run": str(run), **({what: table.to_dicts()} if out is None else {"rows": len(table), "out": str(out)})})
+        told = {what: table.to_dicts()} if out is None else {"rows": len(table), "out": str(out)}
+        print_json({"run": str(run), **told, **({} if removed is None else {"removed": removed.to_dicts()})})
     elif out is not None:
         whom = f"{len(items):,} items" if items else f"{len(asked):,} users"
         click.echo(f"{len(table):,} {what.replace('_', ' ')} for {whom} in {out}")
@@ -78,6 +107,7 @@ def command(
     else:
         for user in asked:
             _say_list(user, table.filter(pl.col("user_id") == user), model, dataset)
+            _say_removed(removed, user)
 
 
 def _check_question(given: dict[str, object]) -> None:
@@ -115,11 +145,20 @@ def _say_list(user: str, table: pl.DataFrame, model: Recommender, dataset: Datas
         title = f"what shopper {user} did before: the last {len(latest)} of {len(known)} events"
         print_table(title, ("event", *columns), latest, left=_text_columns(dataset) + 1)
     rows = [
-        (rank, *_facts(item, dataset), f"{score:.3f}", name)
-        for item, score, rank, name in table.select("item_id", "score", "rank", "source").iter_rows()
+        (rank, *_facts(item, dataset), f"{score:.3f}", why)
+        for item, score, rank, why in table.select("item_id", "score", "rank", "reason").iter_rows()
     ]
     title = f"for shopper {user}{unknown}"
-    print_table(title, ("rank", *columns, "score", "source"), rows, left=_text_columns(dataset) + 1)
+    print_table(title, ("rank", *columns, "score", "reason"), rows, left=_text_columns(dataset) + 1)
+
+
+def _say_removed(removed: pl.DataFrame | None, user: str) -> None:
+    """Say what the rules took out of a list, where they took anything."""
+    if removed is None:
+        return
+    parts = [f"{rule} {items}" for whom, rule, items in removed.iter_rows() if whom == user]
+    if parts:
+        click.echo(f"items that rules left out: {', '.join(parts)}")
 
 
 def _say_similar(table: pl.DataFrame, dataset: Dataset) -> None:

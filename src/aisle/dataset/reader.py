@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,8 @@ from aisle.dataset import layout
 from aisle.errors import AisleError
 from aisle.features.histories import Histories
 from aisle.features.vocabulary import Vocabulary
-from aisle.schema.manifest import MANIFEST_NAME, ColumnKind, Manifest, parse_manifest
+from aisle.schema.columns import ColumnKind
+from aisle.schema.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from aisle.storage.arrays import read_array
 from aisle.storage.strings import Strings
 
@@ -102,6 +104,15 @@ class Dataset:
     def histories(self) -> Histories:
         """Every event, user by user, oldest first."""
         return Histories(*(self._arrays[name] for name in (layout.OFFSETS, layout.ITEM, layout.EVENT, layout.TIME)))
+
+    def only(self, keep_E: NDArray[np.bool_]) -> Dataset:
+        """Return the same dataset with some of its events: (E,) bool; users, items and their tables stay."""
+        part = copy.copy(self)
+        part.__dict__.pop("histories", None)  # what was computed from all events
+        columns = (layout.ITEM, layout.EVENT, layout.TIME, *map(layout.event_column, self.manifest.event_columns))
+        kept = {name: np.asarray(self._arrays[name])[keep_E] for name in columns if name in self._arrays}
+        part._arrays = {**self._arrays, **kept, layout.OFFSETS: self.histories.where(keep_E).offsets}
+        return part
 
     def event_column(self, name: str) -> Feature:
         """Return an optional or context column, one row an event."""

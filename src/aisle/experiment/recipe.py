@@ -16,8 +16,11 @@ from pydantic import TypeAdapter, ValidationError
 from aisle.dataset.split_config import SplitConfig
 from aisle.errors import AisleError, did_you_mean
 from aisle.evaluate.protocol import EvaluateConfig
+from aisle.experiment.kinds.stages_config import TwoStageConfig
+from aisle.experiment.nested import NestedReader
 from aisle.experiment.registry import MODELS, ModelConfig
 from aisle.experiment.space import Space, parse_search, parse_space
+from aisle.recommend.rules import Rules
 from aisle.storage.atomic import write_atomic
 from aisle.train.config import TrainConfig
 
@@ -36,6 +39,7 @@ class Recipe:
         split: how the dataset is cut, `[split]`.
         train: the loop, `[train]`; not used by models that only count.
         evaluate: the protocol, `[evaluate]`.
+        rules: what the shop allows in a list, `[rules]`; recommending keeps them, measuring asks the model without them.
         baselines: models measured beside this one on the same cases.
 
     Example:
@@ -49,6 +53,7 @@ class Recipe:
     train: TrainConfig
     evaluate: EvaluateConfig
     baselines: tuple[str, ...] = ("popularity", "item-knn")
+    rules: Rules = dataclasses.field(default_factory=Rules)
 
 
 def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -151,11 +156,12 @@ def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
             raise AisleError(f"{where}: baseline {name!r} is not a model", hint=did_you_mean(str(name), MODELS), code="E402")
     recipe = Recipe(
         model=model,
-        parameters=_section(MODELS[model].config, raw, "parameters", where),
+        parameters=_parameters(model, raw, where),
         split=_section(SplitConfig, raw, "split", where),
         train=_section(TrainConfig, raw, "train", where),
         evaluate=_section(EvaluateConfig, raw, "evaluate", where),
         baselines=tuple(baselines),
+        rules=_section(Rules, raw, "rules", where),
     )
     parse_space(raw.get("tune", {}), _tunable_keys(model), where)
     if recipe.split.repeats and recipe.evaluate.filter_seen:
@@ -166,6 +172,15 @@ def parse_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
             code="E402",
         )
     return recipe
+
+
+def _parameters(model: str, raw: Mapping[str, Any], where: str) -> ModelConfig:
+    """Read the model's own config; that of a model made of models goes stage by stage."""
+    config, values = MODELS[model].config, raw.get("parameters", {})
+    if config is not TwoStageConfig or not isinstance(values, Mapping):
+        return _section(config, raw, "parameters", where)
+    train = raw.get("train", {})
+    return NestedReader(_section, MODELS, train if isinstance(train, Mapping) else {}, where).parameters(values)
 
 
 def _section(config: type[_Config], raw: Mapping[str, Any], name: str, where: str) -> _Config:
@@ -218,8 +233,17 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 def recipe_as_toml(recipe: Recipe) -> str:
     """Return a recipe as the text of a TOML file."""
     plain = recipe_as_dict(recipe)
-    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items() if not isinstance(value, dict)]
+    lines = [f"{key} = {_toml(value)}" for key, value in plain.items() if not isinstance(value, dict)]
     for name, section in plain.items():
         if isinstance(section, dict):
-            lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items() if value is not None)]
+            lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in section.items() if value is not None)]
     return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Write a JSON value as TOML, which has no null: a key without a value is left out."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(cell)}" for key, cell in value.items() if cell is not None) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(cell) for cell in value) + "]"
+    return json.dumps(value)

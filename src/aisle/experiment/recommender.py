@@ -24,9 +24,22 @@ from aisle.experiment.facts import facts_of
 from aisle.experiment.job import Fitted, Job
 from aisle.experiment.recipe import Recipe, parse_recipe, recipe_as_dict
 from aisle.experiment.registry import MODELS
+from aisle.experiment.request import (
+    Answer,
+    Request,
+    gate_of,
+    place_items,
+    reason_columns,
+    removed_table,
+    shelf_arrays,
+    shelf_from,
+    shelf_of,
+)
 from aisle.experiment.saved_model import HINT, read_saved, vocabulary_arrays, vocabulary_of, write_saved
 from aisle.features.histories import Histories
+from aisle.recommend.reasons import explain
 from aisle.recommend.recommender import Recommendations, recommend, similar_items
+from aisle.recommend.rules import Rules
 from aisle.recommend.scorer import Scorer
 from aisle.schema.events import Event
 from aisle.train.checkpoint import Checkpoints
@@ -81,7 +94,7 @@ class Recommender:
         self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
         self._scorer: Scorer = self.fitted.model
         self._users, self._items = dataset.users, dataset.items
-        self._context = ContextWords.of(dataset)
+        self._context, self._shelf = ContextWords.of(dataset), shelf_of(dataset)
         self._remember(dataset.histories)
         return self
 
@@ -161,6 +174,7 @@ class Recommender:
         filter_seen: bool = True,
         candidates: Sequence[Any] | None = None,
         context: Mapping[str, Any] | None = None,
+        rules: Rules | None = None,
     ) -> pl.DataFrame:
         """Return the k best items for each user.
 
@@ -171,15 +185,22 @@ class Recommender:
             candidates: raw item ids to choose from; those not in the catalogue cannot be recommended.
             context: context column of the log -> raw value, such as {"daytime": "evening"}: the circumstances of the moment,
                 for models that read them. A value that the log did not have says nothing.
+            rules: what the shop allows in a list; None = the recipe's `[rules]`. They hold for popular items too.
 
         Returns:
-            Columns user_id, item_id, score, rank (from 1), source ("model" or "popular"), best first for each user.
+            Columns user_id, item_id, score, rank (from 1), source ("model" or "popular"), reason (in words) and
+            because_item_id (the user's own item that the reason names, or null), best first for each user.
 
         Raises:
-            AisleError: E305 when none of the candidates is in the catalogue, E312 for an unknown context column.
+            AisleError: E305 when none of the candidates is in the catalogue, E312 for an unknown context column, E373 and E376
+                for a rule that cannot be kept with what the model knows.
         """
+        return self.answer(users, Request(k, filter_seen, candidates, context, rules)).table
+
+    def answer(self, users: Sequence[Any], request: Request) -> Answer:
+        """Return the lists of `recommend`, and what rules took out of them."""
         code_B = self._users.encode(users)
-        allowed = None
+        allowed, candidates = None, request.candidates
         if candidates is not None:
             allowed = self._items.encode(candidates)
             allowed = allowed[allowed >= 0]
@@ -189,12 +210,25 @@ class Recommender:
                     hint="candidates are raw item ids as in the log",
                     code="E305",
                 )
-        known = self._known.take(code_B).at(None if context is None else self._context.encode(context, len(code_B)))
+        context = None if request.context is None else self._context.encode(request.context, len(code_B))
+        known = self._known.take(code_B).at(context)
         seen = None if self._seen is None else self._seen.take(code_B)
+        rules = request.rules or self.recipe.rules
         lists = recommend(
-            self._scorer, self._facts.fallback, code_B, known, k=k, filter_seen=filter_seen, seen=seen, candidates=allowed
+            self._scorer,
+            self._facts.fallback,
+            code_B,
+            known,
+            k=request.k,
+            filter_seen=request.filter_seen,
+            seen=seen,
+            candidates=allowed,
+            gate=gate_of(rules, self._shelf, known, seen, self.recipe.split),
         )
-        return self._table("user_id", list(users), lists).with_columns(pl.Series("source", lists.source, dtype=pl.String))
+        why = explain(self._scorer, f"from {self.recipe.model}", code_B, known, place_items(lists, len(code_B)))
+        source = pl.Series("source", lists.source, dtype=pl.String)
+        table = self._table("user_id", list(users), lists).with_columns(source, **reason_columns(why, lists, self._items))
+        return Answer(table, removed_table(lists, users))
 
     def similar_items(self, items: Sequence[Any], *, k: int = 10) -> pl.DataFrame:
         """Return the k items most like each given one.
@@ -238,7 +272,7 @@ class Recommender:
         arrays |= _history_arrays("known", self._known)
         arrays |= {} if self._seen is None else _history_arrays("seen", self._seen)
         arrays |= {"facts.fallback": self._facts.fallback, "facts.item_events": self._facts.item_events}
-        arrays |= {"facts.user_events": self._facts.user_events} | self._context.arrays()
+        arrays |= {"facts.user_events": self._facts.user_events} | self._context.arrays() | shelf_arrays(self._shelf)
         write_saved(folder, recipe_as_dict(self.recipe), arrays, overwrite=overwrite)
 
     @classmethod
@@ -274,7 +308,7 @@ class Recommender:
         self.fitted = Fitted(model, (), None, "cpu", 0.0)
         self._scorer = model
         self._users, self._items = vocabulary_of("users", arrays), vocabulary_of("items", arrays)
-        self._context = ContextWords.from_arrays(arrays)
+        self._context, self._shelf = ContextWords.from_arrays(arrays), shelf_from(arrays)
         self._known = _histories_of("known", arrays)
         self._seen = _histories_of("seen", arrays) if "seen.offsets" in arrays else None
         self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])

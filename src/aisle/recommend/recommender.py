@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from aisle.features.histories import Histories
 from aisle.recommend.answer import BLOCK_CELLS, answer, answer_items, blocks, check_no_nan
 from aisle.recommend.lists import Lists, best, fill_up
+from aisle.recommend.rules import Counts, Gate
 from aisle.recommend.scorer import Scorer
 from aisle.recommend.seen import hide, is_seen
 from aisle.recommend.topk import NOTHING
@@ -27,6 +28,7 @@ class Recommendations:
         score: (R,) float32; scores of popular items are popularity and cannot be compared with the model's.
         rank: (R,) int32 from 1.
         from_model: (R,) bool; False for a popular item, given because the model cannot say (more).
+        removed: rule -> (B,) items that it took out of each shopper's list, for the rules that were asked for.
     """
 
     row: NDArray[np.int64]
@@ -34,6 +36,7 @@ class Recommendations:
     score: NDArray[np.float32]
     rank: NDArray[np.int32]
     from_model: NDArray[np.bool_]
+    removed: Counts = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -54,6 +57,7 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
     filter_seen: bool = True,
     seen: Histories | None = None,
     candidates: NDArray[np.integer] | None = None,
+    gate: Gate | None = None,
     block_cells: int = BLOCK_CELLS,
 ) -> Recommendations:
     """Recommend k items to each shopper.
@@ -68,6 +72,7 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
         filter_seen: leave out what the shopper has already seen.
         seen: B histories that say what that is; None = `known`.
         candidates: (N,) the only item codes that may be recommended; None = the whole catalogue.
+        gate: the rules of these requests; they hold for the model's items and for popular ones alike. None = no rules.
         block_cells: scores held at a time, to bound memory.
 
     Returns:
@@ -77,21 +82,52 @@ def recommend(  # noqa: PLR0913 - the verb that users know, spelt as they know i
         AisleError: E350 when the model gives NaN.
     """
     pool_N = np.arange(len(fallback_V)) if candidates is None else np.unique(candidates).astype(np.int64)
+    gate = gate or Gate()
+    question = _Question(scorer, fallback_V, gate.fallback(fallback_V), pool_N, whole=candidates is None)
     parts = []
     for rows in blocks(len(user_B), len(pool_N), block_cells):
         known_B = known.take(rows)
-        seen_B = known_B if seen is None else seen.take(rows)
-        if candidates is None:
-            score_BN, modelled_B = answer(scorer, fallback_V, user_B[rows], known_B)
-        else:
-            item_BN = np.broadcast_to(pool_N, (len(rows), len(pool_N)))
-            score_BN, modelled_B = answer_items(scorer, fallback_V, user_B[rows], known_B, item_BN)
-        if filter_seen:
-            _hide_in_pool(score_BN, seen_B, pool_N, whole=candidates is None, n_items=len(fallback_V))
-        lists = best(score_BN, k, modelled_B)
-        lists = fill_up(lists, pool_N, fallback_V, seen_B if filter_seen else None)
-        parts.append(_flatten(lists, pool_N, int(rows[0])))
+        seen_B = (known_B if seen is None else seen.take(rows)) if filter_seen else None
+        parts.append(_lists(question, user_B[rows], known_B, seen_B, gate.take(rows), k, int(rows[0])))
     return _join(parts)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is the same for all shoppers of a question; `open_V` is popularity without what rules forbid to everybody."""
+
+    scorer: Scorer
+    fallback_V: NDArray[np.float32]  # noqa: N815 - shape letters
+    open_V: NDArray[np.float32]  # noqa: N815
+    pool_N: NDArray[np.int64]  # noqa: N815
+    whole: bool
+
+
+def _lists(  # noqa: PLR0913, PLR0917 - the parts of one block
+    question: _Question,
+    user_B: NDArray[np.int64],
+    known: Histories,
+    seen: Histories | None,
+    gate: Gate,
+    k: int,
+    first_row: int,
+) -> Recommendations:
+    """Return the lists of one block of shoppers."""
+    pool_N, n_items = question.pool_N, len(question.fallback_V)
+    if question.whole:
+        score_BN, modelled_B = answer(question.scorer, question.fallback_V, user_B, known)
+    else:
+        item_BN = np.broadcast_to(pool_N, (len(user_B), len(pool_N)))
+        score_BN, modelled_B = answer_items(question.scorer, question.fallback_V, user_B, known, item_BN)
+    if seen is not None:
+        _hide_in_pool(score_BN, seen, pool_N, whole=question.whole, n_items=n_items)
+    removed = gate.strike(score_BN, pool_N, n_items)
+
+    def make(places: int) -> Lists:
+        return fill_up(best(score_BN, places, modelled_B), pool_N, question.open_V, gate.left_out(seen))
+
+    lists, passed = gate.capped(make, k, pool_N)
+    return _flatten(lists, pool_N, first_row, removed | passed)
 
 
 def similar_items(scorer: Scorer, item_B: NDArray[np.int64], *, k: int = 10) -> Recommendations:
@@ -124,7 +160,7 @@ def _hide_in_pool(
         score_BN[is_seen(item_BN, seen, n_items)] = -np.inf
 
 
-def _flatten(lists: Lists, pool_N: NDArray[np.int64], first_row: int) -> Recommendations:
+def _flatten(lists: Lists, pool_N: NDArray[np.int64], first_row: int, removed: Counts | None = None) -> Recommendations:
     row, rank = np.nonzero(lists.place != NOTHING)
     return Recommendations(
         row=row + first_row,
@@ -132,6 +168,7 @@ def _flatten(lists: Lists, pool_N: NDArray[np.int64], first_row: int) -> Recomme
         score=lists.score[row, rank],
         rank=(rank + 1).astype(np.int32),
         from_model=lists.from_model[row, rank],
+        removed=removed or {},
     )
 
 
@@ -142,4 +179,5 @@ def _join(parts: list[Recommendations]) -> Recommendations:
         score=np.concatenate([np.zeros(0, np.float32), *(part.score for part in parts)]),
         rank=np.concatenate([np.zeros(0, np.int32), *(part.rank for part in parts)]),
         from_model=np.concatenate([np.zeros(0, np.bool_), *(part.from_model for part in parts)]),
+        removed={name: np.concatenate([part.removed[name] for part in parts]) for name in (parts[0].removed if parts else ())},
     )

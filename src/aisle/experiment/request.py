@@ -1,0 +1,138 @@
+"""What a shopper's list may be asked for, and what comes back: rules of the shop, and the reason of each item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from aisle.dataset.reader import Dataset
+from aisle.dataset.split_config import SplitConfig
+from aisle.errors import AisleError
+from aisle.features.histories import Histories
+from aisle.features.vocabulary import Vocabulary
+from aisle.recommend.reasons import Reasons, words
+from aisle.recommend.recommender import Recommendations
+from aisle.recommend.rules import Gate, Rules, Shelf
+
+_COLUMNS = {"available": "number", "price": "number", "category": "category"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for some users.
+
+    Attributes:
+        k: list length; fewer where fewer can be recommended.
+        filter_seen: leave out what the user has already seen, as the recipe's `split.seen_events` says.
+        candidates: raw item ids to choose from; None = the whole catalogue.
+        context: context column of the log -> raw value.
+        rules: of the shop; None = the recipe's `[rules]`.
+    """
+
+    k: int = 10
+    filter_seen: bool = True
+    candidates: Sequence[Any] | None = None
+    context: Mapping[str, Any] | None = None
+    rules: Rules | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Lists, and what the rules took out of them.
+
+    Attributes:
+        table: user_id, item_id, score, rank, source, reason, because_item_id; see `Recommender.recommend`.
+        removed: user_id, rule, items: how many items each rule took out of each user's list; none where there are no rules.
+    """
+
+    table: pl.DataFrame
+    removed: pl.DataFrame
+
+
+def shelf_of(dataset: Dataset) -> Shelf:
+    """Return what rules look at."""
+    features = dataset.manifest.item_features
+    found = {name: dataset.item_feature(name).values for name, kind in _COLUMNS.items() if features.get(name) == kind}
+    return Shelf(**found)  # a feature's kind says its values' type
+
+
+def shelf_arrays(shelf: Shelf) -> dict[str, NDArray[Any]]:
+    """Return the columns that there are, to save."""
+    columns = {f"shelf.{name}": getattr(shelf, name) for name in _COLUMNS}
+    return {name: column for name, column in columns.items() if column is not None}
+
+
+def shelf_from(arrays: Mapping[str, NDArray[Any]]) -> Shelf:
+    """Return what `shelf_arrays` took apart."""
+    return Shelf(**{name: arrays.get(f"shelf.{name}") for name in _COLUMNS})
+
+
+def gate_of(rules: Rules, shelf: Shelf, known: Histories, seen: Histories | None, split: SplitConfig) -> Gate:
+    """Make rules ready for B users.
+
+    Args:
+        rules: what is allowed.
+        shelf: the items.
+        known: B histories of positive events.
+        seen: B histories of what the split calls seen, where that is something else.
+        split: says which kinds of event these are.
+
+    Raises:
+        AisleError: E373 when a rule needs a column that the catalogue lacks, E376 when one names a kind of event that the model
+            does not remember.
+    """
+    remembered = {*split.positive_events, *(split.seen_events or ())}
+    for name in rules.exclude_events:
+        if name not in remembered:
+            raise AisleError(
+                f"the rule exclude_events names '{name}', and this model remembers {', '.join(sorted(remembered))} only",
+                hint=f"train with '{name}' in split.positive_events or split.seen_events",
+                code="E376",
+            )
+    seen_has_all = seen is not None and set(rules.exclude_events) <= set(split.seen_events or split.positive_events)
+    return Gate.of(rules, shelf, seen if seen is not None and seen_has_all else known)
+
+
+def place_items(lists: Recommendations, n_users: int) -> NDArray[np.int64]:
+    """Return the lists as a table, -1 where one has ended: (n_users, longest list)."""
+    item_BK = np.full((n_users, int(lists.rank.max(initial=0))), -1, np.int64)
+    item_BK[lists.row, lists.rank - 1] = lists.item
+    return item_BK
+
+
+def reason_columns(reasons: Reasons, lists: Recommendations, items: Vocabulary) -> dict[str, pl.Series]:
+    """Return the columns "reason", in words, and "because_item_id", the user's own item that it names (or null).
+
+    Args:
+        reasons: of the lists as a table.
+        lists: R recommendations.
+        items: raw ids.
+    """
+    place = (lists.row, lists.rank - 1)
+    because_R, event_R, source_R = reasons.because[place], reasons.event[place], reasons.source[place]
+    named = [None if code < 0 else raw for code, raw in zip(because_R, items.decode(np.maximum(because_R, 0)), strict=True)]
+    texts = [
+        words(reasons.names[source] if source >= 0 and model else None, int(event) if model else 0, raw, itself=bool(own))
+        for source, model, event, raw, own in zip(
+            source_R, lists.from_model, event_R, named, because_R == lists.item, strict=True
+        )
+    ]
+    kind = pl.String if items.kind == "string" else pl.Int64
+    shown = [raw if model else None for raw, model in zip(named, lists.from_model, strict=True)]
+    return {"reason": pl.Series(texts, dtype=pl.String), "because_item_id": pl.Series(shown, dtype=kind)}
+
+
+def removed_table(lists: Recommendations, users: Sequence[Any]) -> pl.DataFrame:
+    """Return how many items each rule took from each user's list, as rows; nothing where it took none."""
+    parts = [
+        pl.DataFrame({"user_id": pl.Series(list(users), strict=False), "rule": [rule] * len(users), "items": count_B})
+        for rule, count_B in lists.removed.items()
+        if len(users)
+    ]
+    empty = pl.DataFrame(schema={"user_id": pl.String, "rule": pl.String, "items": pl.Int64})
+    return pl.concat(parts).filter(pl.col("items") > 0) if parts else empty
