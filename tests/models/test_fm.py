@@ -12,6 +12,7 @@ from aisle.features.fields import Fields, category_lists, context_table, join, m
 from aisle.features.histories import Histories
 from aisle.models import fm
 from aisle.models.fm import FM, FMConfig
+from aisle.models.sides import Crosses
 from aisle.train.ratings import RatingSampler
 from tests.models.communities import histories
 
@@ -100,6 +101,32 @@ def test_the_context_meets_user_item_and_itself_in_the_double_sum() -> None:
             linear = sum(x * w for x, w, _ in features)
             pairs = sum(x * y * float(v @ w) for (x, _, v), (y, _, w) in combinations(features, 2))
             assert score[user, item] == pytest.approx(linear + pairs, rel=1e-4, abs=1e-5)
+
+
+def test_crosses_add_a_vector_for_what_a_user_does_in_a_value_and_nothing_before_training() -> None:
+    plain, model = _context_model(), _context_model(crosses=64)
+    user, known = np.array([0, 1, -1]), Histories.empty(3).at(np.array([[0, 1], [0, -1], [0, 1]], np.int32))
+    np.testing.assert_array_equal(model.score(user, known), plain.score(user, known))
+    assert model.crosses is not None
+    with torch.no_grad():
+        model.crosses.vector.weight.normal_(generator=torch.Generator().manual_seed(3))
+        own_BK = model.crosses(torch.tensor(user), torch.tensor(known.context))
+        alone_BK = model.crosses(torch.tensor([0, 0]), torch.tensor([[0, -1], [-1, 1]]))
+    # Two values are the sum of each alone; a stranger has none.
+    np.testing.assert_allclose(own_BK[0], alone_BK.sum(dim=0), rtol=1e-6)
+    assert not own_BK[2].any()
+    extra = (own_BK @ model._items()[0].T).detach().numpy()
+    np.testing.assert_allclose(model.score(user, known), plain.score(user, known) + extra, rtol=1e-4, atol=1e-5)
+
+
+def test_crosses_are_spread_evenly_over_their_rows() -> None:
+    crosses = Crosses(torch.tensor([0, 7]), 97, 1)
+    with torch.no_grad():
+        crosses.vector.weight[:, 0] = torch.arange(97)
+    user, value = torch.arange(2000).repeat_interleave(7), torch.arange(7).repeat(2000)
+    row = crosses(user, torch.stack([value, torch.full_like(value, -1)], dim=1))[:, 0].detach().numpy().astype(int)
+    # 14,000 pairs in 97 rows: 144 each; an even hash strays by a few times its root, 12.
+    assert np.abs(np.bincount(row, minlength=97) - 14_000 / 97).max() < 5 * 12
 
 
 def test_a_context_that_is_missing_or_was_never_seen_says_nothing() -> None:
@@ -191,7 +218,9 @@ def test_the_size_of_a_block_never_changes_a_score(monkeypatch: pytest.MonkeyPat
     np.testing.assert_allclose(model.score_items(np.arange(USERS), Histories.empty(USERS), item), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("settings", [{"factors": 0}, {"init_std": 0.0}, {"dropout": 1.0}, {"hash_size": 0}, {"implicit": True}])
+@pytest.mark.parametrize(
+    "settings", [{"factors": 0}, {"init_std": 0.0}, {"dropout": 1.0}, {"hash_size": 0}, {"crosses": -1}, {"implicit": True}]
+)
 def test_wrong_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(AisleError, match="E304"):
         FMConfig(**settings)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from torch.nn import functional
 from aisle.errors import AisleError
 from aisle.features.fields import ContextTable, Fields, join
 from aisle.features.histories import Histories
-from aisle.models.sides import Circumstances, Rated, Side
+from aisle.models.sides import Circumstances, Crosses, Rated, Side
 
 _BLOCK_CELLS = 1024 * 1024
 
@@ -35,6 +35,7 @@ class FMConfig:
         context: read the log's context columns: the circumstances of an event, and of a question.
         hash_size: a side feature or context column of more distinct values shares so many rows, by hash; None gives every
             value its own.
+        crosses: rows of a table of vectors for what one user does in one context value, such as on Mondays, by hash; 0 has none.
         loss: "logistic" tells events from drawn negatives; "softmax" each event from the whole catalogue, for catalogues of
             some thousand items. "squared" predicts the ratings in the column `weight`.
         implicit: also read which items a user has rated, whatever the rating (SVD++); for "squared".
@@ -46,6 +47,7 @@ class FMConfig:
     side: bool = True
     context: bool = True
     hash_size: int | None = None
+    crosses: int = 0
     loss: Literal["logistic", "softmax", "squared"] = "logistic"
     implicit: bool = False
 
@@ -56,9 +58,11 @@ class FMConfig:
                 hint="start from factors=32, init_std=0.05, dropout=0.0",
                 code="E304",
             )
-        if self.hash_size is not None and self.hash_size < 1:
+        if (self.hash_size is not None and self.hash_size < 1) or self.crosses < 0:
             raise AisleError(
-                f"FM's hash_size is {self.hash_size}; expected 1 or more", hint="leave it out to hash nothing", code="E304"
+                f"FM's hash_size is {self.hash_size} and crosses {self.crosses}; expected 1 and 0 or more",
+                hint="leave them out to hash and cross nothing",
+                code="E304",
             )
         if self.implicit and self.loss != "squared":
             raise AisleError(
@@ -83,7 +87,7 @@ class FM(nn.Module):
         context: the side of the circumstances; None for a machine that reads none.
 
     Source: Rendle (2010), Factorization Machines. We depart in the loss: implicit ranking with sampled negatives; and in
-    `implicit`, whose vectors meet those of the item alone, as in SVD++.
+    `implicit` and `crosses`, whose vectors meet those of the item alone, the first as in SVD++.
     """
 
     def __init__(self, config: FMConfig, user: Side, item: Side, context: Circumstances | None = None) -> None:
@@ -92,6 +96,9 @@ class FM(nn.Module):
         self.user = user
         self.item = item
         self.context = context
+        self.crosses = None
+        if config.crosses and context is not None:
+            self.crosses = Crosses(context.start, config.crosses, config.factors)
         self.rated = Rated(len(item.trained), config.factors) if config.implicit else None
         self.offset = nn.Parameter(torch.zeros(()))
 
@@ -130,6 +137,8 @@ class FM(nn.Module):
                 nn.init.normal_(part.vector.weight, std=config.init_std, generator=generator)
             if isinstance(part, Side | Circumstances):
                 nn.init.zeros_(part.bias.weight)
+        if model.crosses is not None:  # a pair that was never seen adds nothing, but for those it shares a row with
+            nn.init.zeros_(model.crosses.vector.weight)
         nn.init.constant_(model.offset, mean)
         return model
 
@@ -162,6 +171,8 @@ class FM(nn.Module):
             context_BK, context_bias_B = self.context(context_BF)
             bias_B = bias_B + context_bias_B + (question_BK * context_BK).sum(dim=1)
             question_BK = question_BK + context_BK
+        if self.crosses is not None and context_BF is not None:
+            question_BK = question_BK + self.crosses(user_B, context_BF)
         return question_BK if rated_BK is None else question_BK + rated_BK, bias_B
 
     def loss(self, user_B: Tensor, item_BN: Tensor, *more: Tensor) -> Tensor:

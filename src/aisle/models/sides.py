@@ -16,6 +16,9 @@ from torch.nn import functional
 from aisle.features.fields import ContextTable, Fields
 from aisle.features.histories import Histories
 
+_USER_STRIDE = 1 << 32  # more than there are context values
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # 2^64 / the golden ratio (Knuth), as a signed number
+
 
 class Side(nn.Module):
     """One side of the machine: N users or N items, each the sum of the vectors of its features.
@@ -114,6 +117,32 @@ class Circumstances(nn.Module):
         """Return the summed vector, and the linear and pairwise terms inside: (B, F) -> (B, K) and (B,)."""
         row_BF = self.rows(context_BF)
         return _sum_features(self.vector, self.bias, row_BF.clamp(min=0), (row_BF >= 0).float())
+
+
+class Crosses(nn.Module):
+    """What one user does in one of a context's values, such as on Mondays: a vector for each such pair, by hash.
+
+    Args:
+        start: (F,) where each context column's values begin when all are numbered through.
+        rows: of the table; pairs share them.
+        factors: width of a vector.
+    """
+
+    start: Tensor
+
+    def __init__(self, start: Tensor, rows: int, factors: int) -> None:
+        super().__init__()
+        self.register_buffer("start", start.clone())
+        self.vector = nn.Embedding(rows, factors)
+
+    def forward(self, user_B: Tensor, context_BF: Tensor) -> Tensor:
+        """Sum the vectors of a user's pairs, zeros where user or value is missing: (B,) and (B, F) -> (B, K)."""
+        known_BF = (context_BF >= 0) & (user_B >= 0).unsqueeze(1)
+        # The product wraps around at 2^64, as it should; the upper bits are the well mixed ones.
+        mixed_BF = (user_B.unsqueeze(1) * _USER_STRIDE + context_BF + self.start) * _GOLDEN
+        row_BF = (mixed_BF >> 33).remainder(len(self.vector.weight))
+        sum_BK: Tensor = (self.vector(row_BF) * known_BF.unsqueeze(2)).sum(dim=1)
+        return sum_BK
 
 
 def _sum_features(vector: nn.Embedding, bias: nn.Embedding, code_F: Tensor, weight_F: Tensor) -> tuple[Tensor, Tensor]:
