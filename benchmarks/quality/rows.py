@@ -181,6 +181,7 @@ _RETAIL = Question(
     protocol="global time split, purchases as target, full ranking, repeat purchases are asked too",
     rows=(
         *plain("popularity-recent", "item-knn", ask=_RETAIL_ASK, slices=_RETAIL_SLICES),
+        Row("recently-viewed-online-retail", draws=False, slices=_RETAIL_SLICES),
         Row("ease-online-retail", draws=False, slices=_RETAIL_SLICES),
         *(Row(name, slices=_RETAIL_SLICES) for name in _RETAIL_LEARNED),
     ),
@@ -188,54 +189,73 @@ _RETAIL = Question(
     bars=(Bar("the best of ours ahead of recent popularity, item-kNN and EASE", _RETAIL_LEARNED, ahead_of=_RETAIL_BASELINES),),
 )
 
-_EVENTS_BASELINES = ("session-knn-retailrocket-events", "recently-viewed-retailrocket-events")
-_EVENTS_LEARNED = ("lstm-retailrocket-events", "sasrec-retailrocket-events")
+_EVENTS_ASK = (
+    'split.positive_events=["view", "cart", "purchase"]',
+    'split.target_events=["view"]',
+    "split.ask=next-in-session",
+    "evaluate.k=[10, 20]",
+    "evaluate.lists=false",
+)
+_EVENTS_BASELINES = ("vs-knn-retailrocket-events", "recently-viewed-retailrocket-events")
+_EVENTS_LEARNED = ("lstm-retailrocket-events", "sasrec-retailrocket-events", "ligr-retailrocket-events")
 _EVENTS = Question(
     name="retailrocket-events",
     source=Log("events.parquet"),
     protocol="global time split, next viewed item in the session, full ranking",
     rows=(
-        *(Row(name, draws=False, slices=("pairs: ",)) for name in _EVENTS_BASELINES),
-        *(Row(name, slices=("pairs: ",)) for name in _EVENTS_LEARNED),
+        *plain("popularity", "item-knn", ask=_EVENTS_ASK),
+        *(Row(name, draws=False) for name in _EVENTS_BASELINES),
+        *(Row(name) for name in _EVENTS_LEARNED),
     ),
     pairs=against(_EVENTS_LEARNED, _EVENTS_BASELINES),
     bars=(Bar("LSTM or SASRec against session-kNN and recently viewed", _EVENTS_LEARNED, ahead_of=_EVENTS_BASELINES),),
 )
 
+_ALL_BEHAVIOURS = tuple(f"{model}-retailrocket-multibehaviour" for model in ("ials", "ease", "ligr"))
+_PURCHASES_ONLY = tuple(f"{model}-purchases-only" for model in ("ials", "ease", "ligr"))
+_BEHAVIOURS_ASK = (
+    "split.kind=files",
+    'split.positive_events=["view", "cart", "purchase"]',
+    'split.target_events=["purchase"]',
+    'split.seen_events=["view", "cart", "purchase"]',
+    "split.hide_answers=true",
+)
 _BEHAVIOURS = Question(
     name="retailrocket-multibehaviour",
     source=Log("train_events.parquet", test="test_buy.parquet"),
-    protocol="the publisher's test purchases, one a user, full ranking",
+    protocol="the publisher's test purchases, one a user, full ranking, items met in any behaviour removed",
     rows=(
-        *plain("popularity", "item-knn", ask=("split.kind=files", 'split.target_events=["purchase"]')),
-        Row("purchases-only-retailrocket-multibehaviour"),
-        Row("all-behaviours-retailrocket-multibehaviour"),
+        *plain("popularity", "item-knn", ask=_BEHAVIOURS_ASK),
+        *(Row(name, draws="ease" not in name) for name in _ALL_BEHAVIOURS),
+        *(
+            Row(recipe, name=name, set=('split.positive_events=["purchase"]',), draws="ease" not in name)
+            for recipe, name in zip(_ALL_BEHAVIOURS, _PURCHASES_ONLY, strict=True)
+        ),
     ),
-    pairs=(Pair("purchases-only-retailrocket-multibehaviour", "all-behaviours-retailrocket-multibehaviour"),),
+    pairs=against(_ALL_BEHAVIOURS, _PURCHASES_ONLY),
     bars=(
         Bar(
             "the gain of using views and carts over purchases alone is positive",
-            ("all-behaviours-retailrocket-multibehaviour",),
-            ahead_of=("purchases-only-retailrocket-multibehaviour",),
+            _ALL_BEHAVIOURS,
+            ahead_of=_PURCHASES_ONLY,
         ),
     ),
 )
 
-_SHOP_SINGLE = ("popularity", "item-knn", "fm", "ncf", "two-tower-simulated-shop", "ease-simulated-shop")
+_SHOP_SINGLE = ("popularity", "item-knn", "fm", "ncf", "two-tower")
 _SHOP = Question(
     name="simulated-shop",
     source=ShopConfig(users=10_000, items=2_000, events=300_000, seed=1),
     protocol="SIMULATED log (the shop of `make demo`), global time split, full ranking, new pairs only",
     rows=(
         *plain("popularity", "item-knn", ask=(), latency=True),
-        Row("ease-simulated-shop", draws=False, latency=True),
         Row("fm", latency=True),
         Row("ncf", latency=True),
-        Row("two-tower-simulated-shop", latency=True),
-        Row("two-stage-simulated-shop", latency=True),
+        Row("two-tower", latency=True),
+        Row("two-stage", latency=True),
     ),
-    pairs=against(("two-stage-simulated-shop",), _SHOP_SINGLE),
-    bars=(Bar("two stages together beat the best single model", ("two-stage-simulated-shop",), ahead_of=_SHOP_SINGLE),),
+    pairs=against(("two-stage",), _SHOP_SINGLE),
+    bars=(Bar("two stages together beat the best single model", ("two-stage",), ahead_of=_SHOP_SINGLE),),
 )
 
 QUESTIONS: dict[str, Question] = {

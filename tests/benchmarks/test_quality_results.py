@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from aisle.dataset.split import split
+from aisle.evaluate.protocol import describe
+from benchmarks.quality.prepared import prepared
 from benchmarks.quality.published import PUBLISHED
 from benchmarks.quality.question import Question
 from benchmarks.quality.results import FOLDER, load_results, results_file, stale_differences, stale_rows
@@ -60,3 +65,17 @@ def test_the_recipe_of_every_row_can_be_read_with_its_overrides(question: Questi
     for row in question.rows:
         if ships(row):
             assert recipe_of(question, row, question.over[0])
+
+
+@pytest.mark.slow
+@pytest.mark.public_data
+@questions
+def test_all_rows_of_a_dataset_are_asked_the_same_questions(question: Question, public_data: Path, tmp_path: Path) -> None:
+    dataset = prepared(question, public_data, tmp_path)
+    asked = {}
+    for row in question.rows:
+        if ships(row):
+            recipe = recipe_of(question, row, question.over[0])
+            asked[row.key] = describe(split(dataset, recipe.split).test, recipe.evaluate, dataset.n_items)
+    different = {key: protocol for key, protocol in asked.items() if protocol != next(iter(asked.values()))}
+    assert different == {}
