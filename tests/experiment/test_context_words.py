@@ -10,10 +10,14 @@ import pytest
 
 from aisle.dataset.prepare import prepare
 from aisle.dataset.reader import Dataset
+from aisle.dataset.split import split
 from aisle.errors import AisleError
+from aisle.experiment.job import Job
+from aisle.experiment.kinds.side_fields import parts_of
 from aisle.experiment.recipe import parse_recipe, recipe_as_dict
 from aisle.experiment.recommender import Recommender
 from aisle.logs.recipe import make_log_recipe
+from aisle.train.watch import Watch
 
 MORNING, EVENING = ["tea", "milk", "bread"], ["wine", "cheese", "film"]
 USERS = 40
@@ -64,6 +68,21 @@ def test_the_context_lifts_what_is_measured(model: Recommender, dataset: Dataset
     without = Recommender(plain).fit(dataset).evaluate()
     # Six things, half of them ruled out by the hour.
     assert model.evaluate().means["NDCG@10"] > without.means["NDCG@10"] + 0.05
+
+
+def test_columns_that_are_not_named_are_not_read_and_unknown_ones_are_refused(model: Recommender, dataset: Dataset) -> None:
+    parts = parts_of(_job(model, dataset), context=())
+    assert parts[0].context is None
+    (train, _), (other, _) = (parts_of(_job(model, dataset), context=wanted) for wanted in (("daytime",), True))
+    assert train.context is not None
+    assert other.context is not None
+    assert train.context.tolist() == other.context.tolist()
+    with pytest.raises(AisleError, match="E312"):
+        parts_of(_job(model, dataset), context=("degrees",))
+
+
+def _job(model: Recommender, dataset: Dataset) -> Job:
+    return Job(dataset, split(dataset, model.recipe.split), model.recipe.train, Watch())
 
 
 def test_a_stranger_is_answered_by_the_circumstances(model: Recommender) -> None:

@@ -39,7 +39,7 @@ class DeepFMConfig:
         init_std: standard deviation of the vectors before training.
         dropout: share of the inputs of every layer that is zeroed in training.
         side: read the side features of users and items.
-        context: read the log's context columns.
+        context: read the log's context columns, or the names of those to read.
         hash_size: a side feature or context column of more distinct values shares so many rows, by hash; None gives every
             value its own.
     """
@@ -51,7 +51,7 @@ class DeepFMConfig:
     init_std: float = 0.05
     dropout: float = 0.0
     side: bool = True
-    context: bool = True
+    context: bool | tuple[str, ...] = True
     hash_size: int | None = None
 
     def __post_init__(self) -> None:

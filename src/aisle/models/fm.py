@@ -32,7 +32,7 @@ class FMConfig:
         init_std: standard deviation of the vectors before training.
         dropout: share of the entries of the summed vectors that is zeroed in training.
         side: read the side features of users and items.
-        context: read the log's context columns: the circumstances of an event, and of a question.
+        context: read the log's context columns: the circumstances of an event, and of a question. Or the names of those to read.
         hash_size: a side feature or context column of more distinct values shares so many rows, by hash; None gives every
             value its own.
         crosses: rows of a table of vectors for what one user does in one context value, such as on Mondays, by hash; 0 has none.
@@ -45,7 +45,7 @@ class FMConfig:
     init_std: float = 0.05
     dropout: float = 0.0
     side: bool = True
-    context: bool = True
+    context: bool | tuple[str, ...] = True
     hash_size: int | None = None
     crosses: int = 0
     loss: Literal["logistic", "softmax", "squared"] = "logistic"
@@ -171,8 +171,8 @@ class FM(nn.Module):
             context_BK, context_bias_B = self.context(context_BF)
             bias_B = bias_B + context_bias_B + (question_BK * context_BK).sum(dim=1)
             question_BK = question_BK + context_BK
-        if self.crosses is not None and context_BF is not None:
-            question_BK = question_BK + self.crosses(user_B, context_BF)
+        if self.crosses is not None and self.context is not None and context_BF is not None:
+            question_BK = question_BK + self.crosses(user_B, self.context.learned(context_BF))
         return question_BK if rated_BK is None else question_BK + rated_BK, bias_B
 
     def loss(self, user_B: Tensor, item_BN: Tensor, *more: Tensor) -> Tensor:

@@ -113,6 +113,10 @@ class Circumstances(nn.Module):
         row_BF: Tensor = self.row[place_BF]
         return row_BF
 
+    def learned(self, context_BF: Tensor) -> Tensor:
+        """Return the values that something was learned about, -1 for the others: (B, F) -> (B, F)."""
+        return torch.where(self.rows(context_BF) >= 0, context_BF, -1)
+
     def forward(self, context_BF: Tensor) -> tuple[Tensor, Tensor]:
         """Return the summed vector, and the linear and pairwise terms inside: (B, F) -> (B, K) and (B,)."""
         row_BF = self.rows(context_BF)

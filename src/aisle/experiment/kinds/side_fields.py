@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from aisle.dataset.context import context_columns, event_context
 from aisle.dataset.folds import ratings_of
 from aisle.dataset.reader import Dataset, Feature
+from aisle.errors import AisleError, did_you_mean
 from aisle.experiment.job import Job, trained_items
 from aisle.features.fields import ContextTable, Field, Fields, context_table, hashed, join, make_field
 from aisle.features.histories import Histories
@@ -30,19 +31,31 @@ class Part:
     rating: NDArray[np.float32] | None = None
 
 
-def parts_of(job: Job, *, context: bool, rating: bool = False) -> tuple[Part, Part]:
+def parts_of(job: Job, *, context: bool | tuple[str, ...], rating: bool = False) -> tuple[Part, Part]:
     """Return the training part and the one with the validation answers added.
 
     Raises:
-        AisleError: E258 for a log without the ratings that are wanted.
+        AisleError: E258 for a log without the ratings that are wanted, E312 for a context column that it does not have.
     """
-    codes = event_context(job.dataset) if context else None
+    codes = _context_codes(job.dataset, context)
     ratings = ratings_of(job.dataset) if rating else None
 
     def part(events: Histories, index: NDArray[np.int64]) -> Part:
         return Part(events, None if codes is None else codes[index], None if ratings is None else ratings[index])
 
     return part(job.split.train, job.split.train_index), part(job.split.refit, job.split.refit_index)
+
+
+def _context_codes(dataset: Dataset, wanted: bool | tuple[str, ...]) -> NDArray[np.int32] | None:
+    """Return the context of every event: (E, F), all values missing in columns that are not wanted."""
+    names = context_columns(dataset.manifest)
+    for name in () if isinstance(wanted, bool) else wanted:
+        if name not in names:
+            raise AisleError(f"{dataset.folder} has no context column '{name}'", hint=did_you_mean(name, names), code="E312")
+    codes = event_context(dataset) if wanted else None
+    if codes is None or isinstance(wanted, bool):
+        return codes
+    return np.where([name in wanted for name in names], codes, np.int32(-1))
 
 
 def context_of(dataset: Dataset, part: Part, hash_size: int | None) -> ContextTable | None:
