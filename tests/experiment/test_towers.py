@@ -42,6 +42,9 @@ def test_a_recipe_decides_what_is_read(dataset: Dataset) -> None:
     bare = towers(fit(dataset, "parameters.text=0"))
     assert bare.item.text.shape == (dataset.n_items, 0)
     assert bare.item.feature.num_embeddings > 0
+    words = towers(fit(dataset, "parameters.text=0", "parameters.fields=false", "parameters.hashed_words=50"))
+    assert words.item.feature.num_embeddings == 50
+    assert words.item.present.all()
 
 
 def test_only_events_of_the_wanted_kind_are_foreseen(dataset: Dataset) -> None:

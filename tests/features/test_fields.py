@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aisle.features.fields import Field, category_lists, context_table, hashed, join, make_field, number_buckets
+from aisle.features.fields import Field, beside, category_lists, context_table, hashed, join, make_field, number_buckets
 
 ALL = np.ones(4, bool)
 
@@ -110,3 +110,13 @@ def test_context_columns_of_many_values_share_rows_of_their_own() -> None:
     assert table.size == 8 + 3
     assert set(table.row[:100].tolist()) <= set(range(8))
     assert table.row[100:].tolist() == [8, 9, 10, -1]
+
+
+def test_fields_side_by_side_are_numbered_through() -> None:
+    first = join([Field("category", 2, np.array([[0], [1], [-1], [0]], np.int32))], ALL)
+    second = join([Field("words", 3, np.array([[2, 0], [-1, -1], [1, -1], [0, -1]], np.int32))], ALL)
+    both = beside(first, second)
+    assert (both.names, both.size) == (("category", "words"), 5)
+    # Words 0, 1, 2 are rows 2, 3, 4 of the table; two words of one item weigh a half each.
+    assert (both.code * (both.weight > 0)).tolist() == [[0, 4, 2], [1, 0, 0], [0, 3, 0], [0, 2, 0]]
+    assert both.weight.tolist() == [[1, 0.5, 0.5], [1, 0, 0], [0, 1, 0], [1, 1, 0]]

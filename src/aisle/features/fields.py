@@ -197,5 +197,12 @@ def join(fields: Sequence[Field], trained_N: NDArray[np.bool_]) -> Fields:
     return Fields(names, size, np.concatenate(codes, axis=1), np.concatenate(weights, axis=1), widths)
 
 
+def beside(first: Fields, second: Fields) -> Fields:
+    """Put fields of the same N rows that are joined already side by side."""
+    code_NF = np.concatenate([first.code, second.code + np.int32(first.size)], axis=1)
+    weight_NF = np.concatenate([first.weight, second.weight], axis=1)
+    return Fields(first.names + second.names, first.size + second.size, code_NF, weight_NF)
+
+
 def _size(codes: NDArray[np.integer]) -> int:
     return int(np.max(codes, initial=MISSING)) + 1

@@ -60,6 +60,7 @@ class TwoTowerConfig:
         user_ids: give each user with training events an embedding; without, a user is what was done and the users table.
         item_ids: give each item with training events an embedding; without, an item is the catalogue's columns and text.
         text: width of the vectors made of the catalogue's texts; 0 reads none.
+        hashed_words: how many vectors the texts' words share, by hash, trained like the columns; 0 reads no words.
         fields: read the other columns of the catalogue and of the users table.
         id_dropout: share of the ids that a step leaves out, so that what the catalogue says has to do without them.
         dropout: share of the events of the histories that a step leaves out.
@@ -76,6 +77,7 @@ class TwoTowerConfig:
     user_ids: bool = False
     item_ids: bool = True
     text: int = 64
+    hashed_words: int = 0
     fields: bool = True
     id_dropout: float = 0.1
     dropout: float = 0.2
@@ -88,10 +90,10 @@ class TwoTowerConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "target_events", tuple(self.target_events))  # TOML and JSON have lists only
         shares = 0 <= self.id_dropout < 1 and 0 <= self.dropout < 1
-        counts = min(self.width, self.history, self.heads) >= 1 and min(self.text, self.uniform_negatives) >= 0
+        counts = min(self.width, self.history, self.heads) >= 1 and min(self.text, self.hashed_words, self.uniform_negatives) >= 0
         if not shares or not counts or not self.temperature > 0:
             raise AisleError(
-                "two towers need width, history and heads of 1 or more, text and uniform_negatives of 0 or more, dropouts from 0 "
+                "two towers need width, history and heads of 1 or more, other counts of 0 or more, dropouts from 0 "
                 f"to below 1 and a temperature above 0; seen {self}",
                 hint="start from width=64, history=50, heads=2, text=64, dropout=0.2, temperature=0.07",
                 code="E340",
@@ -136,7 +138,8 @@ class Side(nn.Module):
                 kept_N = kept_N & (torch.rand(len(row), device=row.device) >= id_dropout)
             sum_ND = sum_ND + self.id(place_N) * kept_N.unsqueeze(1)
         if self.feature.num_embeddings:
-            sum_ND = sum_ND + (self.feature(self.code[place_N]) * self.weight[place_N].unsqueeze(2)).sum(dim=1)
+            code_NF, weight_NF = self.code[place_N], self.weight[place_N]
+            sum_ND = sum_ND + functional.embedding_bag(code_NF, self.feature.weight, per_sample_weights=weight_NF, mode="sum")
         if self.from_text is not None:
             sum_ND = sum_ND + self.from_text(self.text[place_N])
         return sum_ND * known_N.unsqueeze(1)
@@ -331,7 +334,10 @@ class TwoTower(nn.Module):
     def _catalogue(self) -> Tensor:
         """Return what the item tower makes of all items, kept until the mode changes: (V, D)."""
         if self._kept is None:
-            self._kept = self._items(torch.arange(len(self.item.present), device=self.recency.device))
+            every_V = torch.arange(len(self.item.present), device=self.recency.device)
+            block = max(1, _BLOCK_CELLS // self.config.width)
+            parts = [self._items(every_V[start : start + block]) for start in range(0, len(every_V), block)]
+            self._kept = torch.cat(parts)
         kept_VD: Tensor = self._kept
         return kept_VD
 
