@@ -198,7 +198,7 @@ def _fit_two_stage() -> TwoStage:
     )
 
     def batches(part: Questions, how: TrainConfig, device: torch.device) -> QuestionBatches:
-        return QuestionBatches(part, 16, left_out=0, seed=how.seed, device=device)
+        return QuestionBatches(part, 16, 20, left_out=0, seed=how.seed, device=device)
 
     net = train_model(
         lambda part: CandidateFM.untrained(by.parameters, part.code.shape[2], buckets.size, seed=3),

@@ -35,7 +35,7 @@ class Buckets:
             present = column[~np.isnan(column)]
             distinct = np.unique(present)
             if len(distinct) > count:
-                distinct = np.unique(np.quantile(present, np.arange(count) / count, method="lower"))
+                distinct = np.unique(np.quantile(present, np.arange(count) / count, method="higher"))
             edges.append(distinct[1:].astype(np.float32))  # everything below the second value is the first bucket
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in edges])]).astype(np.int64)
         return cls(np.concatenate([np.zeros(0, np.float32), *edges]), offsets)

@@ -129,7 +129,10 @@ def _item_features(facts: ItemFacts, place_BN: NDArray[np.int64]) -> list[NDArra
 
 def _shopper_features(facts: ItemFacts, known: Histories, latest: _Latest, shape: tuple[int, ...]) -> list[NDArray[np.floating]]:
     category_BL = np.sort(latest.category, axis=1)
-    kinds_B = (category_BL[:, 1:] != category_BL[:, :-1]).sum(axis=1)
+    new_BL = np.concatenate(
+        [category_BL[:, :1] >= 0, (category_BL[:, 1:] != category_BL[:, :-1]) & (category_BL[:, 1:] >= 0)], axis=1
+    )
+    kinds_B = new_BL.sum(axis=1)
     columns = (known.lengths.astype(np.float64), latest.days[:, 0].astype(np.float64), kinds_B.astype(np.float64))
     return [np.broadcast_to(column[:, None], shape) for column in columns]
 

@@ -101,4 +101,5 @@ class ModelRanker:
 def _best_place(score_BNR: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return minus the best place that each candidate has with any recaller, 0 for a first: (B, N, R) -> (B, N)."""
     place_BNR = (-score_BNR).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    return -np.where(np.isfinite(score_BNR), place_BNR, score_BNR.shape[1]).min(axis=2).astype(np.float32)
+    best_BN = np.where(np.isfinite(score_BNR), place_BNR, score_BNR.shape[1]).min(axis=2)
+    return np.asarray(-best_BN, np.float32)

@@ -46,9 +46,12 @@ class Rules:
     def __post_init__(self) -> None:
         for name in self.exclude_events:
             if name not in Event.__members__:
-                raise AisleError(f"no kind of event is called '{name}'", hint=did_you_mean(name, Event.__members__), code="E253")
+                hint = did_you_mean(name, Event.__members__)
+                raise AisleError(f"no kind of event is called '{name}'", hint=hint, code="E253")
         low, high = self.min_price, self.max_price
-        if (low is not None and high is not None and low > high) or (self.max_per_category or 1) < 1:
+        if (low is not None and high is not None and low > high) or (
+            self.max_per_category is not None and self.max_per_category < 1
+        ):
             raise AisleError(
                 f"rules that leave nothing: min_price {low}, max_price {high}, max_per_category {self.max_per_category}",
                 hint="let min_price be at most max_price, and max_per_category 1 or more",

@@ -1,6 +1,6 @@
 """Questions with their candidates, in a fresh order every epoch, the same from (seed, epoch) alone."""
 
-# Q questions   B questions of a step   N candidates of a question   F features
+# Q questions   B questions of a step   N candidates of a question   M of them in a step   F features
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class Questions:
 
 
 class QuestionBatches:
-    """Batches of whole questions.
+    """Batches of questions, each with its right answers and a fresh draw of its other candidates.
 
     Args:
         questions: all of them; they stay on the CPU, a step's are sent to the device.
         batch_size: questions a step; the last step of an epoch may have fewer.
+        candidates: most candidates of a question in a step.
         left_out: questions that nothing can be learned from, for the record.
         seed: with the number of the epoch it fixes the order.
         device: where the batches are wanted.
@@ -45,14 +46,16 @@ class QuestionBatches:
         AisleError: E504 when there is no question.
     """
 
-    def __init__(self, questions: Questions, batch_size: int, *, left_out: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, questions: Questions, batch_size: int, candidates: int, *, left_out: int, seed: int, device: torch.device
+    ) -> None:
         if not len(questions.right):
             raise AisleError(
                 f"the ranker has nothing to learn from: no right answer is among the candidates of {left_out:,} questions",
                 hint="let the recallers name more items (count), or make ranker_share larger",
                 code="E504",
             )
-        self.left_out, self.batch_size, self.seed, self.device = left_out, batch_size, seed, device
+        self.left_out, self.batch_size, self.candidates, self.seed, self.device = left_out, batch_size, candidates, seed, device
         self._parts = tuple(map(torch.from_numpy, (questions.code, questions.right, questions.there)))
 
     @property
@@ -66,7 +69,7 @@ class QuestionBatches:
         return -(-self.samples // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield (code_BNF int64, right_BN bool, there_BN bool).
+        """Yield (code_BMF int64, right_BM bool, there_BM bool).
 
         Args:
             epoch: 1-based number of the epoch.
@@ -75,5 +78,13 @@ class QuestionBatches:
         order_Q = torch.randperm(self.samples, generator=generator)
         for start in range(0, self.samples, self.batch_size):
             index_B = order_Q[start : start + self.batch_size]
-            code_BNF, right_BN, there_BN = (part[index_B].to(self.device) for part in self._parts)
-            yield code_BNF.long(), right_BN, there_BN
+            place_BM = self._draw(index_B, generator)
+            code_BMF, right_BM, there_BM = (part[index_B[:, None], place_BM].to(self.device) for part in self._parts)
+            yield code_BMF.long(), right_BM, there_BM
+
+    def _draw(self, index_B: Tensor, generator: torch.Generator) -> Tensor:
+        """Choose candidates: right ones first, then others at random, then places without a candidate: (B,) -> (B, M)."""
+        _, right_QN, there_QN = self._parts
+        order_BN = torch.rand(len(index_B), right_QN.shape[1], generator=generator)
+        order_BN += 2 * right_QN[index_B].float() + there_QN[index_B].float()
+        return order_BN.topk(min(self.candidates, right_QN.shape[1]), dim=1).indices

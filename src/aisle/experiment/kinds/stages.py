@@ -143,8 +143,8 @@ class _Fit:
             return CandidateFM.untrained(parameters, questions.code.shape[2], buckets.size, seed=train.seed)
 
         def batches(questions: Questions, how: TrainConfig, device: Any) -> QuestionBatches:
-            left_out = len(inner.test) - len(questions.right)
-            return QuestionBatches(questions, how.batch_size, left_out=left_out, seed=how.seed, device=device)
+            left_out, most = len(inner.test) - len(questions.right), self.config.ranker_candidates
+            return QuestionBatches(questions, how.batch_size, most, left_out=left_out, seed=how.seed, device=device)
 
         def validate(model: Any) -> float:
             assert self.job.watch.validate is not None

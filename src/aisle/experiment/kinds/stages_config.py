@@ -57,6 +57,8 @@ class TwoStageConfig:
         ranker_share: the ranker learns from so large a share of the training events, the latest, and from candidates of
             recallers that have not seen these.
         ranker_questions: at most so many questions are put to it an epoch.
+        ranker_candidates: at most so many candidates of a question: the right ones and, each epoch anew, a draw of the others.
+            Validation and recommending rank them all.
     """
 
     recall: tuple[StageConfig, ...] = ()
@@ -64,13 +66,14 @@ class TwoStageConfig:
     fallback: tuple[StageConfig, ...] = ()
     ranker_share: float = 0.1
     ranker_questions: int = 10_000
+    ranker_candidates: int = 50
 
     def __post_init__(self) -> None:
-        if not 0 < self.ranker_share < 1 or self.ranker_questions < 1:
+        if not 0 < self.ranker_share < 1 or self.ranker_questions < 1 or self.ranker_candidates < 2:
             raise AisleError(
-                f"two-stage needs 0 < ranker_share < 1 and ranker_questions >= 1; seen {self.ranker_share} and "
-                f"{self.ranker_questions}",
-                hint="start from ranker_share = 0.1, ranker_questions = 10000",
+                "two-stage needs 0 < ranker_share < 1, ranker_questions >= 1 and ranker_candidates >= 2; seen "
+                f"{self.ranker_share}, {self.ranker_questions} and {self.ranker_candidates}",
+                hint="start from ranker_share = 0.1, ranker_questions = 10000, ranker_candidates = 50",
                 code="E371",
             )
         names = [stage.title for stage in (*self.recall, *self.fallback)]
