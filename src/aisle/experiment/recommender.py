@@ -250,6 +250,11 @@ class Recommender:
         lists = similar_items(self._scorer, codes, k=k)
         return self._table("item_id", list(items), lists, answer="similar_item_id")
 
+    def histories(self, users: Sequence[Any]) -> tuple[NDArray[np.int64], Histories]:
+        """Return user codes, -1 for an unknown user, and what the model knows of each: (B,), B histories."""
+        code_B = self._users.encode(users)
+        return code_B, self._known.take(code_B)
+
     def known_events(self, user: Any) -> list[tuple[int | str, str]]:
         """Return what a user did, oldest first: raw item id and the event's name; empty for an unknown user."""
         known = self._known.take(self._users.encode([user]))

@@ -1,0 +1,1 @@
+"""How long two stages take to answer."""
