@@ -28,7 +28,7 @@ recall = [
 ]
 ranker = {model = "candidate-fm", parameters = {factors = 2, hidden = []}, train = {epochs = 2, batch_size = 32}}
 fallback = [{model = "content"}]
-ranker_share = 0.2
+ranker_shares = [0.2]
 
 [evaluate]
 resamples = 0
@@ -67,7 +67,7 @@ def test_a_recipe_that_was_written_reads_back_equal(tmp_path: Path) -> None:
         ({"recall": [{"model": "two-stage"}]}, r"parameters.recall\[0\].model = 'two-stage' is not a model"),
         ({"recall": [{"model": "fm"}, {"model": "fm"}]}, "two recallers have one name"),
         ({"ranker": {"model": "candidate-fn"}}, r"parameters.ranker.model = 'candidate-fn'"),
-        ({"ranker_share": 2.0}, "ranker_share"),
+        ({"ranker_shares": [2.0]}, "ranker_shares"),
     ],
 )
 def test_a_nested_mistake_is_named_with_its_place(parameters: dict[str, object], message: str) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from aisle.dataset.cases import Cases
-from aisle.experiment.kinds.stages import ask
+from aisle.experiment.kinds.stages import ask, join_questions
 from aisle.experiment.kinds.stages_config import StageConfig, TwoStageConfig
 from aisle.experiment.registry import MODELS
 from aisle.features.fields import Field, Fields, context_table, join
@@ -193,9 +193,8 @@ def _fit_two_stage() -> TwoStage:
     last = whole.offsets[1 : USERS + 1] - 1
     before = whole.where(~np.isin(np.arange(len(whole.item)), last))
     asked = Cases(np.arange(USERS, dtype=np.int32), before.take(np.arange(USERS)), np.arange(USERS + 1), whole.item[last])
-    questions, buckets = ask(
-        _stages(ModelRanker(Popularity.fit(PopularityConfig(), before, ITEMS)), before, by), _facts(before), asked, 8
-    )
+    named_by = _stages(ModelRanker(Popularity.fit(PopularityConfig(), before, ITEMS)), before, by)
+    questions, buckets = join_questions([ask(named_by, _facts(before), asked)], 8)
 
     def batches(part: Questions, how: TrainConfig, device: torch.device) -> QuestionBatches:
         return QuestionBatches(part, 16, 20, left_out=0, seed=how.seed, device=device)

@@ -52,7 +52,7 @@ class QuestionBatches:
         if not len(questions.right):
             raise AisleError(
                 f"the ranker has nothing to learn from: no right answer is among the candidates of {left_out:,} questions",
-                hint="let the recallers name more items (count), or make ranker_share larger",
+                hint="let the recallers name more items (count), or make ranker_shares larger",
                 code="E504",
             )
         self.left_out, self.batch_size, self.candidates, self.seed, self.device = left_out, batch_size, candidates, seed, device

@@ -118,6 +118,13 @@ class _Fit:
         split = replace(self.job.split, train=part.events, train_index=part.index, refit=part.events, refit_index=part.index)
         return self.kinds[stage.model].fit(_parameters(stage, self.kinds), Job(self.job.dataset, split, train, watch, None))
 
+    def _ask_inside(self, share: float, chosen: list[Fitted]) -> tuple[Asked, int]:
+        """Put questions about the latest events of the training part to recallers fitted on those before; count them."""
+        inner = inner_split(self.job.dataset, self.job.split, share=share, max_cases=self.config.ranker_questions)
+        before = _Part(inner.refit, inner.refit_index)
+        stages = self._stages([one.model for one in self._fit_again(before, chosen)], _NoRanker())
+        return ask(stages, item_facts(self.job.dataset, before.events), inner.test), len(inner.test)
+
     def _stages(self, models: list[Model], ranker: Ranker, fallbacks: Sequence[Model] = ()) -> TwoStage:
         recallers, others = _sources(self.config.recall, models), _sources(self.config.fallback, fallbacks)
         return TwoStage(recallers, others, ranker, _hidden_events(self.job.split), self.job.dataset.n_items, self.config)
@@ -131,11 +138,9 @@ class _Fit:
     def _fit_features(self, ranker: StageConfig, chosen: list[Fitted]) -> _Ranked:
         """Train the ranker over features on questions inside the training part."""
         dataset, split = self.job.dataset, self.job.split
-        inner = inner_split(dataset, split, share=self.config.ranker_share, max_cases=self.config.ranker_questions)
-        before = _Part(inner.refit, inner.refit_index)
-        stages = self._stages([one.model for one in self._fit_again(before, chosen)], _NoRanker())
         parameters = ranker.parameters or CandidateFMConfig()
-        questions, buckets = ask(stages, item_facts(dataset, before.events), inner.test, parameters.buckets)
+        parts = [self._ask_inside(share, chosen) for share in self.config.ranker_shares]
+        questions, buckets = join_questions([asked for asked, _ in parts], parameters.buckets)
         train = replace(self.job.train, **ranker.train)
         facts, models = item_facts(dataset, split.train), [one.model for one in chosen]
 
@@ -143,7 +148,7 @@ class _Fit:
             return CandidateFM.untrained(parameters, questions.code.shape[2], buckets.size, seed=train.seed)
 
         def batches(questions: Questions, how: TrainConfig, device: Any) -> QuestionBatches:
-            left_out, most = len(inner.test) - len(questions.right), self.config.ranker_candidates
+            left_out, most = sum(count for _, count in parts) - len(questions.right), self.config.ranker_candidates
             return QuestionBatches(questions, how.batch_size, most, left_out=left_out, seed=how.seed, device=device)
 
         def validate(model: Any) -> float:
@@ -175,21 +180,42 @@ class _NoRanker:
         raise NotImplementedError
 
 
-def ask(stages: TwoStage, facts: ItemFacts, cases: Cases, buckets: int) -> tuple[Questions, Buckets]:
-    """Return the candidates of cases as codes, of those cases that have a right answer among them, and the codes' cuts."""
-    values, rights, theres = [], [], []
+@dataclass(frozen=True)
+class Asked:
+    """Candidates of some cases, a block at a time, of those cases that have a right answer among them.
+
+    Attributes:
+        value: (B, N, F) features.
+        right: (B, N) bool, the right answers.
+        there: (B, N) bool, False where a case has fewer candidates.
+    """
+
+    value: list[NDArray[np.float32]]
+    right: list[NDArray[np.bool_]]
+    there: list[NDArray[np.bool_]]
+
+
+def ask(stages: TwoStage, facts: ItemFacts, cases: Cases) -> Asked:
+    """Let recallers name candidates for cases and describe them."""
+    asked = Asked([], [], [])
     for start in range(0, len(cases), _ROWS):
         part = cases.take(np.arange(start, min(start + _ROWS, len(cases))))
         candidates = stages.candidates(part.user.astype(np.int64), part.known)
         right_BN = _right(part, candidates.item, stages.n_items)
         value_BNF = candidate_features(facts, part.known, candidates.item, candidates.score)
         use_B = right_BN.any(axis=1)
-        values.append(value_BNF[use_B])
-        rights.append(right_BN[use_B])
-        theres.append(candidates.item[use_B] >= 0)
-    width = max(right_BN.shape[1] for right_BN in rights)
-    value_QNF = np.concatenate([_widen(value_BNF, width, np.nan) for value_BNF in values])
-    right_QN, there_QN = (np.concatenate([_widen(part, width, False) for part in parts]) for parts in (rights, theres))
+        asked.value.append(value_BNF[use_B])
+        asked.right.append(right_BN[use_B])
+        asked.there.append(candidates.item[use_B] >= 0)
+    return asked
+
+
+def join_questions(parts: Sequence[Asked], buckets: int) -> tuple[Questions, Buckets]:
+    """Put questions together and learn how their features become codes."""
+    width = max(right_BN.shape[1] for part in parts for right_BN in part.right)
+    value_QNF = np.concatenate([_widen(value_BNF, width, np.nan) for part in parts for value_BNF in part.value])
+    right_QN = np.concatenate([_widen(right_BN, width, False) for part in parts for right_BN in part.right])
+    there_QN = np.concatenate([_widen(there_BN, width, False) for part in parts for there_BN in part.there])
     learned = Buckets.learn(value_QNF[there_QN], buckets)
     return Questions(learned.code(value_QNF), right_QN, there_QN), learned
 

@@ -54,9 +54,9 @@ class TwoStageConfig:
         ranker: who orders them, such as `{model = "ncf"}`; None = "candidate-fm", which learns from features of the candidates.
         fallback: who answers, alone and in this order, shoppers whom no recaller knows, such as `[{model = "content"}]`; then
             popularity does.
-        ranker_share: the ranker learns from so large a share of the training events, the latest, and from candidates of
-            recallers that have not seen these.
-        ranker_questions: at most so many questions are put to it an epoch.
+        ranker_shares: the ranker learns from so large a share of the training events, the latest, and from candidates of
+            recallers that have not seen these; each share makes questions, and one more fit of every recaller.
+        ranker_questions: at most so many questions of each share.
         ranker_candidates: at most so many candidates of a question: the right ones and, each epoch anew, a draw of the others.
             Validation and recommending rank them all.
     """
@@ -64,16 +64,17 @@ class TwoStageConfig:
     recall: tuple[StageConfig, ...] = ()
     ranker: StageConfig | None = None
     fallback: tuple[StageConfig, ...] = ()
-    ranker_share: float = 0.1
+    ranker_shares: tuple[float, ...] = (0.1, 0.2)
     ranker_questions: int = 10_000
     ranker_candidates: int = 50
 
     def __post_init__(self) -> None:
-        if not 0 < self.ranker_share < 1 or self.ranker_questions < 1 or self.ranker_candidates < 2:
+        shares_fit = self.ranker_shares and all(0 < share < 1 for share in self.ranker_shares)
+        if not shares_fit or self.ranker_questions < 1 or self.ranker_candidates < 2:
             raise AisleError(
-                "two-stage needs 0 < ranker_share < 1, ranker_questions >= 1 and ranker_candidates >= 2; seen "
-                f"{self.ranker_share}, {self.ranker_questions} and {self.ranker_candidates}",
-                hint="start from ranker_share = 0.1, ranker_questions = 10000, ranker_candidates = 50",
+                "two-stage needs ranker_shares between 0 and 1, ranker_questions >= 1 and ranker_candidates >= 2; seen "
+                f"{self.ranker_shares}, {self.ranker_questions} and {self.ranker_candidates}",
+                hint="start from ranker_shares = [0.1, 0.2], ranker_questions = 10000, ranker_candidates = 50",
                 code="E371",
             )
         names = [stage.title for stage in (*self.recall, *self.fallback)]
