@@ -58,9 +58,18 @@ def test_a_cap_passes_over_what_is_too_much_and_keeps_the_order() -> None:
 def test_popular_items_that_fill_a_list_keep_every_rule() -> None:
     unknown = np.full((1, 6), OUT, np.float32)
     known = histories([5])
-    # By popularity 5, 4, 3, 2, 1, 0. Bought: 5. Unavailable: 1. At most one of category 0 (2, then 0 is too much).
-    rules = Rules(exclude_events=("purchase",), available_only=True, max_per_category=1)
-    assert items(rules, known, k=6, table=unknown)[0] == [4, 3, 2]
+    # By popularity 5, 4, 3, 2, 1, 0. Bought: 5. Unavailable: 1.
+    rules = Rules(exclude_events=("purchase",), available_only=True)
+    assert items(rules, known, k=6, table=unknown)[0] == [4, 3, 2, 0]
+    # At most one of category 0: after item 2, item 0 is too much.
+    assert items(dataclasses.replace(rules, max_per_category=1), known, k=6, table=unknown)[0] == [4, 3, 2]
+
+
+def test_popular_items_are_neither_seen_nor_forbidden() -> None:
+    unknown, bought = np.full((1, 6), OUT, np.float32), histories([5])
+    gate = Gate.of(Rules(exclude_events=("purchase",)), SHELF, bought)
+    result = recommend(TableScorer(unknown), POPULAR, np.array([0]), histories([]), k=6, seen=histories([3]), gate=gate)
+    assert result.item.tolist() == [4, 2, 1, 0]
 
 
 def test_an_item_that_two_rules_forbid_is_counted_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,16 @@ def test_the_chain_goes_from_both_stages_to_content_to_whoever_answers_strangers
     assert chain.knows(users, known).tolist() == [True, True, False]
     assert chain.score(users, known)[1].tolist() == CONTENT[0].tolist()
     assert stages(content_knows=False).knows(users, known).tolist() == [True, False, False]
+
+
+def test_of_two_fallbacks_the_first_that_knows_the_shopper_answers() -> None:
+    def table(value: float, *strangers: int) -> Recaller:
+        return Recaller(str(value), TableScorer(np.full((6, 6), value, np.float32), frozenset(strangers)), 1)
+
+    chain = dataclasses.replace(stages(), fallbacks=(table(1, 3), table(2)))
+    users, known = np.array([2, 3]), histories([], [])
+    assert chain.answered_by(users, known).tolist() == [1, 2]
+    assert chain.score(users, known)[:, 0].tolist() == [1, 2]
 
 
 def test_reasons_name_the_personal_source_first_and_the_item_of_ones_own_that_is_most_alike() -> None:
