@@ -99,3 +99,12 @@ def test_a_positive_brings_its_circumstances() -> None:
     context = np.stack([TRAIN.rows, TRAIN.item], axis=1).astype(np.int32)
     for user, item, asked_in in PairSampler(TRAIN, 3, 4, seed=1, device=CPU, context=context).epoch(1):
         assert torch.equal(asked_in, torch.stack([user, item[:, 0]], dim=1))
+
+
+def test_own_items_are_drawn_where_they_compete() -> None:
+    sampler = PairSampler(TRAIN, 3, 4, seed=1, device=CPU, own=True)
+    drawn = sampler.draw(torch.zeros(30_000, dtype=torch.int64), torch.Generator().manual_seed(0))
+    counts = np.bincount(drawn.numpy().ravel(), minlength=7)
+    # 120,000 draws over items 0 to 5: 20,000 each, standard deviation sqrt(120,000 * 1/6 * 5/6) = 129; 6 has no events.
+    assert counts[6] == 0
+    assert np.abs(counts[:6] - 20_000).max() < 5 * 129

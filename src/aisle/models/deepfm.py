@@ -37,6 +37,7 @@ class DeepFMConfig:
         hidden: widths of the hidden layers of "deep".
         cross_layers: how often "cross" multiplies.
         init_std: standard deviation of the vectors before training.
+        own_negatives: negatives may be the user's own items too, for questions in which these compete (`split.repeats`).
         dropout: share of the inputs of every layer that is zeroed in training.
         side: read the side features of users and items.
         context: read the log's context columns, or the names of those to read.
@@ -49,6 +50,7 @@ class DeepFMConfig:
     hidden: tuple[int, ...] = (64, 32)
     cross_layers: int = 2
     init_std: float = 0.05
+    own_negatives: bool = False
     dropout: float = 0.0
     side: bool = True
     context: bool | tuple[str, ...] = True

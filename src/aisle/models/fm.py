@@ -36,6 +36,7 @@ class FMConfig:
         hash_size: a side feature or context column of more distinct values shares so many rows, by hash; None gives every
             value its own.
         crosses: rows of a table of vectors for what one user does in one context value, such as on Mondays, by hash; 0 has none.
+        own_negatives: negatives may be the user's own items too, for questions in which these compete (`split.repeats`).
         loss: "logistic" tells events from drawn negatives; "softmax" each event from the whole catalogue, for catalogues of
             some thousand items. "squared" predicts the ratings in the column `weight`.
         implicit: also read which items a user has rated, whatever the rating (SVD++); for "squared".
@@ -48,6 +49,7 @@ class FMConfig:
     context: bool | tuple[str, ...] = True
     hash_size: int | None = None
     crosses: int = 0
+    own_negatives: bool = False
     loss: Literal["logistic", "softmax", "squared"] = "logistic"
     implicit: bool = False
 

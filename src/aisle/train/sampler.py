@@ -30,12 +30,13 @@ class PairSampler:
         seed: with the number of the epoch it fixes order and negatives.
         device: where the batches are wanted; everything stays there.
         context: (E, F) the circumstances of each training event, which its negatives share; None for none.
+        own: draw a user's own items too: for models that are asked which of these it will be, now.
 
     Raises:
         AisleError: E504 when no user has both a training event and an item without one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a batch is made of
         self,
         train: Histories,
         batch_size: int,
@@ -44,12 +45,13 @@ class PairSampler:
         seed: int,
         device: torch.device,
         context: NDArray[np.int32] | None = None,
+        own: bool = False,
     ) -> None:
         self.batch_size, self.negatives, self.seed, self.device = batch_size, negatives, seed, device
         drawn_V = np.unique(train.item)
         place_E = np.searchsorted(drawn_V, train.item)
-        own = np.unique(train.rows * len(drawn_V) + place_E)
-        own_user, own_place = np.divmod(own, max(len(drawn_V), 1))
+        own_O = np.unique(train.rows * len(drawn_V) + place_E) if not own else np.zeros(0, np.int64)
+        own_user, own_place = np.divmod(own_O, max(len(drawn_V), 1))
         first_U = np.searchsorted(own_user, np.arange(len(train)))
         free_U = len(drawn_V) - np.bincount(own_user, minlength=len(train))
         keep_E = free_U[train.rows] > 0
@@ -61,7 +63,7 @@ class PairSampler:
                 code="E504",
             )
         # own items before each own item are free to skip: what is left is the place among the items not owned
-        skipped = own_user * len(drawn_V) + own_place - (np.arange(len(own)) - first_U[own_user])
+        skipped = own_user * len(drawn_V) + own_place - (np.arange(len(own_O)) - first_U[own_user])
         self._user_E = self._put(train.rows[keep_E])
         self._item_E = self._put(train.item[keep_E])
         self._context_EF = None if context is None else self._put(context[keep_E])

@@ -24,7 +24,8 @@ def _fit_fm(config: FMConfig, job: Job) -> Fitted:
         return FM.untrained(config, part.events, job.dataset.n_items, **_read(config, job, part), mean=mean)
 
     if config.loss != "squared":
-        return trained_on(build, job, pair_batches, parts_of(job, context=config.context))
+        draw = functools.partial(pair_batches, own=config.own_negatives)
+        return trained_on(build, job, draw, parts_of(job, context=config.context))
     batches = functools.partial(rating_batches, whole_users=config.implicit)
     return trained_on(build, job, batches, parts_of(job, context=config.context, rating=True))
 
@@ -33,7 +34,8 @@ def _fit_deepfm(config: DeepFMConfig, job: Job) -> Fitted:
     def build(part: Part) -> DeepFM:
         return DeepFM.untrained(config, part.events, job.dataset.n_items, **_read(config, job, part))
 
-    return trained_on(build, job, pair_batches, parts_of(job, context=config.context))
+    draw = functools.partial(pair_batches, own=config.own_negatives)
+    return trained_on(build, job, draw, parts_of(job, context=config.context))
 
 
 def _read(config: FMConfig | DeepFMConfig, job: Job, part: Part) -> dict[str, Any]:
@@ -43,9 +45,10 @@ def _read(config: FMConfig | DeepFMConfig, job: Job, part: Part) -> dict[str, An
     return {"seed": job.train.seed, "item_fields": item_fields, "user_fields": user_fields, "context": context}
 
 
-def pair_batches(part: Part, config: TrainConfig, device: torch.device) -> Batches:
+def pair_batches(part: Part, config: TrainConfig, device: torch.device, *, own: bool = False) -> Batches:
     """Draw negatives for every event; they share its circumstances."""
-    return PairSampler(part.events, config.batch_size, config.negatives, seed=config.seed, device=device, context=part.context)
+    settings: dict[str, Any] = {"seed": config.seed, "device": device, "context": part.context, "own": own}
+    return PairSampler(part.events, config.batch_size, config.negatives, **settings)
 
 
 def rating_batches(part: Part, config: TrainConfig, device: torch.device, *, whole_users: bool) -> Batches:
