@@ -33,7 +33,8 @@ def recipe_of(question: Question, row: Row, number: int) -> Recipe:
 def recipe_sha256(row: Row) -> str:
     """Return a hash of what the recipe file and the row's overrides say: equal for recipes that differ in comments only."""
     said = tomllib.loads((_RECIPES / f"{row.recipe}.toml").read_text())
-    said.pop("baselines", None)
+    for decides_no_row in ("baselines", "tune"):
+        said.pop(decides_no_row, None)
     return hashlib.sha256(json.dumps([said, row.set], sort_keys=True).encode()).hexdigest()
 
 

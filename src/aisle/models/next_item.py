@@ -22,7 +22,7 @@ from aisle.models.next_item_loss import gbce_loss, sampled_softmax_loss, softmax
 LOSSES = ("softmax", "sampled-softmax", "gbce")
 KINDS_OF_EVENT = 16  # rows of the table: room for every code of schema.events.Event
 GAP_BUCKETS = 40  # powers of two of a second: 2**39 s are 17,000 years
-_SCORED_AT_ONCE = 512
+_SCORED_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
