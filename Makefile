@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow format lint types check bench lock clean
+.PHONY: help setup demo notebook test test-slow format lint types check bench lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -23,10 +23,14 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## simulate a shop, train four models, print the leaderboard and recommendations (about 2 minutes)
 	@AISLE=$(BIN)/aisle OUT=$(DEMO) sh demo/run.sh
 
+notebook: $(STAMP)  ## run notebooks/baseline.ipynb and keep it with its outputs in runs/notebook (about 2 minutes)
+	@mkdir -p runs/notebook
+	$(BIN)/jupyter-execute notebooks/baseline.ipynb --output ../runs/notebook/baseline.ipynb
+
 test: $(STAMP)  ## the unit tests
 	$(BIN)/python -m pytest
 
-test-slow: $(STAMP)  ## the longer tests: public logs, kill -9, scale
+test-slow: $(STAMP)  ## the longer tests: public logs, kill -9, scale, the notebook
 	$(BIN)/python -m pytest -m slow
 
 format: $(STAMP)  ## rewrite the code in its format

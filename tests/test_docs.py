@@ -13,7 +13,7 @@ import pytest
 from aisle.cli.main import COMMANDS
 from aisle.dataset.split import SplitConfig
 from aisle.evaluate.protocol import EvaluateConfig
-from aisle.experiment.recipe import parse_recipe, recipe_names
+from aisle.experiment.recipe import load_space, parse_recipe, recipe_names
 from aisle.experiment.registry import MODELS
 from aisle.logs.recipe import builtin_log_recipes
 from aisle.models.candidate_fm import CandidateFMConfig
@@ -54,6 +54,18 @@ def test_the_readme_trains_asks_and_saves_from_python(beside_data: Path, capsys:
     exec(quick, {})  # noqa: S102
     assert "similar_item_id" in capsys.readouterr().out
     assert (beside_data / "models" / "ncf" / "model.safetensors").exists()
+
+
+def test_the_tuning_page_searches_from_python_and_shows_a_space_that_works(
+    beside_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ROOT / "docs" / "tuning.md"
+    (space,), (code,) = blocks(page, "toml"), blocks(page, "python")
+    (beside_data / "my-ncf.toml").write_text(space)
+    assert len(load_space(beside_data / "my-ncf.toml")) == 3
+    exec(code, {})  # noqa: S102
+    assert capsys.readouterr().out.startswith("NDCG@10 0.")
+    assert (beside_data / "runs" / "tune" / "best.toml").exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
