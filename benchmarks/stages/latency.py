@@ -24,13 +24,13 @@ from aisle.experiment.recommender import Recommender
 from aisle.experiment.run import read_run
 from aisle.recommend.stages import TwoStage
 
-WARM_UP, REQUESTS, BATCH, BATCHES = 20, 1000, 256, 20
+WARM_UP, REQUESTS, BATCH, BATCHES = 20, 1000, 256, 10
 
 
 def milliseconds(ask: Callable[[int], object], count: int) -> dict[str, float]:
     """Ask `count` times after a warm-up; return quantiles in ms."""
     taken = []
-    for number in range(-min(WARM_UP, count), count):
+    for number in range(-min(WARM_UP, count // 5), count):
         start = time.perf_counter()
         ask(number % count)
         if number >= 0:
