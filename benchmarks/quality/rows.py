@@ -31,8 +31,6 @@ _NCF = Question(
         Row("ease-ncf-ml-1m", draws=False),
         Row("fm-ncf-ml-1m"),
         Row("lstm-ncf-ml-1m"),
-        Row("sasrec-ncf-ml-1m"),
-        Row("ligr-ncf-ml-1m"),
     ),
     pairs=(
         *against(("neumf-ncf-ml-1m", "neumf-pretrained-ncf-ml-1m"), ("fm-ncf-ml-1m",)),
@@ -53,7 +51,7 @@ _NCF = Question(
         ),
         Bar(
             "the best sequence model at least .82/.59",
-            ("lstm-ncf-ml-1m", "sasrec-ncf-ml-1m", "ligr-ncf-ml-1m"),
+            ("lstm-ncf-ml-1m",),
             {"HR@10": 0.82, "NDCG@10": 0.59},
         ),
     ),
@@ -63,14 +61,14 @@ _ML_1M = Question(
     name="ml-1m",
     source=Log("ratings.parquet", items="movies.parquet", users="users.parquet"),
     protocol="ratings, 5 folds given in the file, squared error of each test rating",
-    rows=(Row("fm-ids-ml-1m"), Row("fm-ml-1m")),
+    rows=(Row("fm-ml-1m-ratings"), Row("fm-side-ml-1m-ratings")),
     metrics=("RMSE", "MAE", "MSE"),
     vary="split.fold",
     over=(1, 2, 3, 4, 5),
-    pairs=(Pair("fm-ids-ml-1m", "fm-ml-1m"),),
+    pairs=(Pair("fm-ml-1m-ratings", "fm-side-ml-1m-ratings"),),
     bars=(
-        Bar("FM with ids only: RMSE at most .873", ("fm-ids-ml-1m",), {"RMSE": 0.873}),
-        Bar("FM with side features and implicit feedback: RMSE at most .862", ("fm-ml-1m",), {"RMSE": 0.862}),
+        Bar("FM with ids only: RMSE at most .873", ("fm-ml-1m-ratings",), {"RMSE": 0.873}),
+        Bar("FM with side features and implicit feedback: RMSE at most .862", ("fm-side-ml-1m-ratings",), {"RMSE": 0.862}),
     ),
 )
 
@@ -103,9 +101,8 @@ _SASREC = Question(
         Row("ease-sasrec-ml-1m", draws=False),
         Row("lstm-sasrec-ml-1m"),
         Row("sasrec-sasrec-ml-1m"),
-        Row("ligr-sasrec-ml-1m"),
     ),
-    pairs=against(("sasrec-sasrec-ml-1m", "ligr-sasrec-ml-1m"), ("lstm-sasrec-ml-1m",)),
+    pairs=against(("sasrec-sasrec-ml-1m",), ("lstm-sasrec-ml-1m",)),
     bars=(
         Bar("LSTM at least .265/.15", ("lstm-sasrec-ml-1m",), {"HR@10": 0.265, "NDCG@10": 0.15}),
         Bar("SASRec on CPU, length 50, at least .28/.16", ("sasrec-sasrec-ml-1m",), {"HR@10": 0.28, "NDCG@10": 0.16}),

@@ -197,10 +197,10 @@ class NextItem(nn.Module):
         if not len(target_P):  # a batch of views where purchases alone are targets
             nothing: Tensor = state_BLD.sum() * 0.0
             return nothing
-        item_VD = self._outputs() / (self.config.temperature or 1.0)
+        state_PD = state_PD / (self.config.temperature or 1.0)
         if self.config.loss == "softmax":
-            return softmax_loss(state_PD, item_VD, target_P, weight_P)
-        right_P, wrong_PK = self._sampled(state_PD, item_VD, target_P)
+            return softmax_loss(state_PD, self._outputs(), target_P, weight_P)
+        right_P, wrong_PK = self._sampled(state_PD, target_P)
         if self.config.loss == "sampled-softmax":
             return sampled_softmax_loss(right_P, wrong_PK, weight_P)
         n_items = int(self.trained.sum())
@@ -210,12 +210,12 @@ class NextItem(nn.Module):
         state_BLD: Tensor = self.encoder(x_BLD)
         return state_BLD
 
-    def _sampled(self, state_PD: Tensor, item_VD: Tensor, target_P: Tensor) -> tuple[Tensor, Tensor]:
+    def _sampled(self, state_PD: Tensor, target_P: Tensor) -> tuple[Tensor, Tensor]:
         """Score the targets, and trained items drawn evenly: (P,), (P, K), -inf where a drawn item is the target."""
         trained = self.trained.nonzero().squeeze(1)
         drawn_K = trained[torch.randint(len(trained), (self.config.loss_negatives,), device=trained.device)]
-        right_P = (state_PD * item_VD[target_P]).sum(dim=1).float()
-        wrong_PK = (state_PD @ item_VD[drawn_K].T).float()
+        right_P = (state_PD * self._outputs(target_P)).sum(dim=1).float()
+        wrong_PK = (state_PD @ self._outputs(drawn_K).T).float()
         return right_P, wrong_PK.masked_fill(drawn_K == target_P[:, None], -torch.inf)
 
     def knows(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.bool_]:
@@ -276,12 +276,16 @@ class NextItem(nn.Module):
         self.train(was_training)
         return state_BD
 
-    def _outputs(self) -> Tensor:
-        """Return what the items are scored with: (V, D)."""
-        table: Tensor = (self.item if self.config.tied else self.output).weight * self.trained.unsqueeze(1)
-        if self.content.shape[1]:
-            table = table + self.read_content(self.content)
-        return unit(table) if self.config.temperature else table
+    def _outputs(self, item_N: Tensor | None = None) -> Tensor:
+        """Return what some items (all of them by default) are scored with: (N,) -> (N, D)."""
+        table = (self.item if self.config.tied else self.output).weight
+        trained, content = self.trained, self.content
+        if item_N is not None:
+            table, trained, content = functional.embedding(item_N, table), trained[item_N], content[item_N]
+        item_ND = table * trained.unsqueeze(1)
+        if content.shape[1]:
+            item_ND = item_ND + self.read_content(content)
+        return unit(item_ND) if self.config.temperature else item_ND
 
     def _known_items(self) -> Tensor:
         """Say which items are known by their id or their content: (V,) bool."""
