@@ -30,9 +30,9 @@ def test_nothing_is_learned_from_cold_items_and_the_questions_stay_the_same(tmp_
         assert not is_cold[part.item].any()
         assert len(part.item) == np.count_nonzero(~is_cold[before.item])
         assert np.array_equal(dataset.histories.item[index], part.item)
-    for asked, before in ((cold.validation, plain.validation), (cold.test, plain.test)):
-        assert np.array_equal(asked.target_item, before.target_item)
-        assert np.array_equal(asked.known.item, before.known.item)
+    for asked, asked_before in ((cold.validation, plain.validation), (cold.test, plain.test)):
+        assert np.array_equal(asked.target_item, asked_before.target_item)
+        assert np.array_equal(asked.known.item, asked_before.known.item)
     assert is_cold[cold.test.target_item].any()
 
 
