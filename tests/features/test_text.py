@@ -29,7 +29,8 @@ def test_texts_that_share_words_are_alike_and_others_are_not() -> None:
 
 def test_every_vector_has_length_one_and_a_text_that_says_nothing_has_none() -> None:
     vectors = text_vectors(SHOP, 4)
-    assert (vectors.dtype, vectors.shape) == (np.float32, (7, 4))
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (7, 4)
     # "zzz" stands in one text only: it makes no two texts alike.
     assert np.linalg.norm(vectors, axis=1).round(5).tolist() == [1, 1, 1, 1, 1, 0, 0]
 
