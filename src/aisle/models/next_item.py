@@ -43,7 +43,8 @@ class NextItemConfig:
         time_gaps: also read how long before an event the one before it was.
         target_events: kinds of event that it learns to foresee; empty means all. It reads the others all the same.
         event_weights: pairs such as ["view", 0.3]: how much such an event counts as a target; kinds not named count 1.
-        content: width of the item's text (see `features.text`) that is read beside its id; 0 reads ids alone.
+        content: width of what the catalogue says of an item, texts and categories (see `features.text`), that is read beside its
+            id; 0 reads ids alone.
     """
 
     width: int = 64
@@ -90,7 +91,7 @@ class NextItem(nn.Module):
         config: of one of the models; its `encoder` is what they differ in.
         trained_V: (V,) bool, items with training events. The others are read and scored only by their content.
         weight_E: (E,) float32, how much an event of each kind counts as a target.
-        content_VC: (V, C) float32, the items' text; rows of zeros have none. None reads ids alone.
+        content_VC: (V, C) float32, what the catalogue says; rows of zeros have nothing. None reads ids alone.
     """
 
     trained: Tensor
@@ -138,7 +139,7 @@ class NextItem(nn.Module):
             trained_V: (V,) bool, items with training events.
             seed: fixes the weights.
             weight_E: (E,) how much an event of each kind counts as a target; all alike by default.
-            content_VC: (V, C) the items' text.
+            content_VC: (V, C) what the catalogue says of the items.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

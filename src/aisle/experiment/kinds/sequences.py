@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aisle.errors import AisleError, did_you_mean
 from aisle.experiment.job import Fitted, Job, ModelKind, trained, trained_items
-from aisle.experiment.kinds.item_text import item_text_vectors
+from aisle.experiment.kinds.item_text import item_content_vectors
 from aisle.features.histories import Histories
 from aisle.features.interactions import event_weights
 from aisle.models.ligr import LiGRConfig
@@ -26,7 +26,7 @@ from aisle.train.windows import Windows
 
 def _fit_next_item(config: NextItemConfig, job: Job) -> Fitted:
     weight_E = target_weights(config)
-    content_VC = item_text_vectors(job.dataset, config.content) if config.content else None
+    content_VC = item_content_vectors(job.dataset, config.content) if config.content else None
 
     def build(train: Histories) -> NextItem:
         known_V = trained_items(train, job.dataset.n_items)
