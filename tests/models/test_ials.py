@@ -10,6 +10,7 @@ from tests.models.communities import ITEMS, histories, train_part
 
 
 def test_a_row_is_the_answer_to_its_normal_equations() -> None:
+    """Rows of two columns and of four, and one without any, in three dimensions: both ways to the answer."""
     random = np.random.default_rng(3)
     item_VD = random.standard_normal((7, 3)).astype(np.float32)
     config = IALSConfig(3, empty_weight=0.2, regularisation=0.5, regularisation_power=0.75)
@@ -71,8 +72,9 @@ def test_wrong_settings_are_refused(settings: dict[str, float]) -> None:
         IALSConfig(**settings)  # type: ignore[arg-type]
 
 
-def test_a_system_that_float32_cannot_solve_is_said_so() -> None:
-    # Four items with the same vector, hardly held: [[4, 4], [4, 4]], whose second pivot is 4 - 2 * 2 = 0.
-    config = IALSConfig(2, empty_weight=1e-30, regularisation=1e-30)
+@pytest.mark.parametrize("columns", [1, 4])
+def test_a_system_that_float32_cannot_solve_is_said_so(columns: int) -> None:
+    # Items with one vector among them, and held by what is 0 in float32: nothing says where in the other dimension to be.
+    config = IALSConfig(2, empty_weight=1e-60, regularisation=1e-60)
     with pytest.raises(AisleError, match="E322"):
-        _solve(sparse.csr_array(np.ones((1, 4), np.float32)), np.ones((4, 2), np.float32), config)
+        _solve(sparse.csr_array(np.ones((1, columns), np.float32)), np.ones((columns, 2), np.float32), config)

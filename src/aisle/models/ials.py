@@ -154,34 +154,54 @@ def _solve(met_RN: sparse.csr_array, other_ND: Matrix, config: IALSConfig) -> Ma
     """Return the best vector of every row given the vectors of the columns: (R, N) and (N, D) -> (R, D).
 
     For a row with weights c over its columns: (a G + H' diag(c) H + r I) x = H' c, with G = H' H over all columns, a the
-    empty weight and r = regularisation * (sum(c) + a N) ** power. One symmetric system of D x D a row, by Cholesky.
+    empty weight and r = regularisation * (sum(c) + a N) ** power. It is solved in the basis of G's eigenvectors, where what
+    all rows share is a diagonal p = a e + r: a row of fewer columns than dimensions then needs no D x D system, but
+    x = H' y / p with (1 / c + H diag(1 / p) H') y = 1, one equation a column.
 
     Raises:
         AisleError: E322.
     """
     n_rows, n_columns = met_RN.shape
-    width = other_ND.shape[1]
-    # Fortran order throughout: BLAS and LAPACK then write where they read. Only lower triangles are filled.
-    everyone_DD = blas.ssyrk(config.empty_weight, other_ND.T, lower=1)
-    offsets, column, weight = met_RN.indptr, met_RN.indices, met_RN.data
+    eigen_D, basis_DD = np.linalg.eigh(other_ND.T.astype(np.float64) @ other_ND)
+    basis_DD = basis_DD.astype(np.float32)
+    turned_ND = other_ND @ basis_DD
+    shared_D = (config.empty_weight * np.maximum(eigen_D, 0)).astype(np.float32)
     size_R = np.asarray(met_RN.sum(axis=1), np.float64) + config.empty_weight * n_columns
     hold_R = (config.regularisation * size_R**config.regularisation_power).astype(np.float32)
-    system_DD = np.empty((width, width), np.float32, order="F")
-    diagonal_D = system_DD.reshape(-1, order="F")[:: width + 1]
-    solved_RD = np.zeros((n_rows, width), np.float32)
+    solved_RD = np.zeros((n_rows, other_ND.shape[1]), np.float32)
+    offsets, column, weight = met_RN.indptr, met_RN.indices, met_RN.data
     for row in np.flatnonzero(np.diff(offsets)):
         here = slice(offsets[row], offsets[row + 1])
-        met_ND, weight_N = other_ND[column[here]], weight[here]
-        wanted_D = weight_N @ met_ND
-        met_ND *= np.sqrt(weight_N)[:, None]
-        system_DD[:] = everyone_DD
-        blas.ssyrk(1.0, met_ND.T, beta=1.0, c=system_DD, lower=1, overwrite_c=1)
-        diagonal_D += hold_R[row]
-        _, solved_RD[row], failed = lapack.sposv(system_DD, wanted_D, lower=1, overwrite_a=1, overwrite_b=1)
-        if failed:
-            raise AisleError(
-                f"iALS cannot solve a system of {width} equations in float32 (regularisation {config.regularisation})",
-                hint="set parameters.regularisation higher, or dimensions lower",
-                code="E322",
-            )
-    return solved_RD
+        solve = _by_column if here.stop - here.start < len(shared_D) else _by_dimension
+        solved_RD[row] = solve(turned_ND[column[here]], weight[here], shared_D + hold_R[row])
+    if not np.isfinite(solved_RD).all():
+        raise AisleError(
+            f"iALS cannot solve a system of {len(shared_D)} dimensions in float32 (regularisation {config.regularisation})",
+            hint="set parameters.regularisation higher, or dimensions lower",
+            code="E322",
+        )
+    result: Matrix = solved_RD @ basis_DD.T
+    return result
+
+
+def _by_column(met_ND: Matrix, weight_N: Matrix, diagonal_D: Matrix) -> Matrix:
+    """Solve one equation a column; NaN where float32 cannot."""
+    if not diagonal_D.min() > 0:
+        return np.full_like(diagonal_D, np.nan)
+    # sqrt(c) on both sides keeps the system symmetric and its pivots at 1 or above
+    root_N = np.sqrt(weight_N)
+    scaled_ND = met_ND * root_N[:, None] / np.sqrt(diagonal_D)
+    system_NN = blas.ssyrk(1.0, scaled_ND.T, trans=1, lower=1)
+    system_NN.reshape(-1, order="F")[:: len(root_N) + 1] += 1
+    _, share_N, failed = lapack.sposv(system_NN, root_N, lower=1, overwrite_a=1)
+    return (share_N @ scaled_ND) / np.sqrt(diagonal_D) if not failed else np.full_like(diagonal_D, np.nan)
+
+
+def _by_dimension(met_ND: Matrix, weight_N: Matrix, diagonal_D: Matrix) -> Matrix:
+    """Solve one equation a dimension; NaN where float32 cannot."""
+    wanted_D = weight_N @ met_ND
+    met_ND *= np.sqrt(weight_N)[:, None]
+    system_DD = blas.ssyrk(1.0, met_ND.T, lower=1)
+    system_DD.reshape(-1, order="F")[:: len(wanted_D) + 1] += diagonal_D
+    _, solved_D, failed = lapack.sposv(system_DD, wanted_D, lower=1, overwrite_a=1, overwrite_b=1)
+    return solved_D if not failed else np.full_like(diagonal_D, np.nan)
