@@ -23,6 +23,7 @@ LOSSES = ("softmax", "sampled-softmax", "gbce")
 KINDS_OF_EVENT = 16  # rows of the table: room for every code of schema.events.Event
 GAP_BUCKETS = 40  # powers of two of a second: 2**39 s are 17,000 years
 _SCORED_AT_ONCE = 128
+_INIT_STD = 0.02  # small, so that of a rare item more is said by its content than by the noise that its id started from
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class NextItem(nn.Module):
             model = cls(config, trained_V, weight_E, content_VC)
             for module in model.modules():
                 if isinstance(module, nn.Embedding):
-                    nn.init.normal_(module.weight, std=config.width**-0.5)
+                    nn.init.normal_(module.weight, std=_INIT_STD)
         return model
 
     @classmethod
