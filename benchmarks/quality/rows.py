@@ -72,7 +72,7 @@ _ML_1M = Question(
     ),
 )
 
-_FRAPPE_LEARNED = ("mf-frappe", "fm-frappe", "deepfm-frappe")
+_FRAPPE_LEARNED = ("mf-frappe", "fm-frappe-without-context", "fm-frappe")
 _FRAPPE = Question(
     name="frappe",
     source=Log("train.csv", test="test.csv"),
@@ -81,12 +81,12 @@ _FRAPPE = Question(
         *plain("popularity", ask=("split.kind=files", "split.repeats=true", "evaluate.filter_seen=false")),
         *(Row(name) for name in _FRAPPE_LEARNED),
     ),
-    pairs=against(("fm-frappe", "deepfm-frappe"), ("popularity", "mf-frappe")),
+    pairs=against(("fm-frappe",), ("popularity", "mf-frappe", "fm-frappe-without-context")),
     bars=(
         Bar(
             "FM with context ahead of MF and popularity",
-            ("fm-frappe", "deepfm-frappe"),
-            ahead_of=("popularity", "mf-frappe"),
+            ("fm-frappe",),
+            ahead_of=("popularity", "mf-frappe", "fm-frappe-without-context"),
         ),
     ),
 )
@@ -123,7 +123,7 @@ _SASREC = Question(
     ),
 )
 
-_BEAUTY_BEST = ("sasrec-amazon-beauty-5core", "ligr-amazon-beauty-5core", "sasrec-text-amazon-beauty-5core")
+_BEAUTY_BEST = ("sasrec-amazon-beauty-5core", "two-tower-amazon-beauty-5core")
 _BEAUTY = Question(
     name="amazon-beauty-5core",
     source=Log("sequences.parquet", items="items.parquet"),
@@ -132,10 +132,8 @@ _BEAUTY = Question(
         *plain("popularity", "item-knn", ask=("split.kind=leave-one-out", "evaluate.k=[10, 100]")),
         Row("ials-amazon-beauty-5core"),
         Row("ease-amazon-beauty-5core", draws=False),
-        Row("two-tower-amazon-beauty-5core"),
-        Row("two-tower-amazon-beauty-5core", name="two-tower-cold-items", set=("split.cold_items=0.1",), slices=("items: ",)),
-        Row("lstm-amazon-beauty-5core"),
         *(Row(name) for name in _BEAUTY_BEST),
+        Row("two-tower-amazon-beauty-5core", name="two-tower-cold-items", set=("split.cold_items=0.1",), slices=("items: ",)),
     ),
     metrics=("HR@10", "NDCG@10", "Recall@100"),
     pairs=(
@@ -167,12 +165,10 @@ _RETAIL_SLICES = ("pairs: ", "users: new")
 _RETAIL_BASELINES = ("popularity-recent", "item-knn", "ease-online-retail")
 _RETAIL_LEARNED = (
     "ials-online-retail",
-    "ncf-online-retail",
-    "fm-online-retail",
+    "ncf",
+    "fm",
     "two-tower-online-retail",
     "lstm-online-retail",
-    "sasrec-online-retail",
-    "ligr-online-retail",
     "two-stage-online-retail",
 )
 _RETAIL = Question(
@@ -184,7 +180,7 @@ _RETAIL = Question(
         *plain("popularity-recent", "item-knn", ask=_RETAIL_ASK, slices=_RETAIL_SLICES),
         Row("recently-viewed-online-retail", draws=False, slices=_RETAIL_SLICES),
         Row("ease-online-retail", draws=False, slices=_RETAIL_SLICES),
-        *(Row(name, slices=_RETAIL_SLICES) for name in _RETAIL_LEARNED),
+        *(Row(name, set=() if "-" in name else _RETAIL_ASK, slices=_RETAIL_SLICES) for name in _RETAIL_LEARNED),
     ),
     pairs=against(_RETAIL_LEARNED, _RETAIL_BASELINES),
     bars=(Bar("the best of ours ahead of recent popularity, item-kNN and EASE", _RETAIL_LEARNED, ahead_of=_RETAIL_BASELINES),),
@@ -198,7 +194,7 @@ _EVENTS_ASK = (
     "evaluate.lists=false",
 )
 _EVENTS_BASELINES = ("vs-knn-retailrocket-events", "recently-viewed-retailrocket-events")
-_EVENTS_LEARNED = ("lstm-retailrocket-events", "sasrec-retailrocket-events", "ligr-retailrocket-events")
+_EVENTS_LEARNED = ("lstm-retailrocket-events",)
 _EVENTS = Question(
     name="retailrocket-events",
     source=Log("events.parquet"),
@@ -212,8 +208,8 @@ _EVENTS = Question(
     bars=(Bar("LSTM or SASRec against session-kNN and recently viewed", _EVENTS_LEARNED, ahead_of=_EVENTS_BASELINES),),
 )
 
-_ALL_BEHAVIOURS = tuple(f"{model}-retailrocket-multibehaviour" for model in ("ials", "ease", "ligr"))
-_PURCHASES_ONLY = tuple(f"{model}-purchases-only" for model in ("ials", "ease", "ligr"))
+_ALL_BEHAVIOURS = tuple(f"{model}-retailrocket-multibehaviour" for model in ("ials", "ease"))
+_PURCHASES_ONLY = tuple(f"{model}-purchases-only" for model in ("ials", "ease"))
 _BEHAVIOURS_ASK = (
     "split.kind=files",
     'split.positive_events=["view", "cart", "purchase"]',
