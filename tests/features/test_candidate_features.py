@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from aisle.features.candidate_features import LATEST, candidate_features, feature_names
+from aisle.features.candidate_features import LATEST, SHORT_MOMENTS, candidate_features, feature_names
 from aisle.features.histories import Histories
 from aisle.features.item_facts import DAY_US, ItemFacts
 from aisle.schema.events import Event
@@ -43,6 +43,7 @@ def test_facts_count_events_recent_ones_and_strong_ones() -> None:
     assert FACTS.events.tolist() == [2, 1, 1, 0]
     assert FACTS.recent.tolist() == [1, 0, 1, 0]
     assert FACTS.strong.tolist() == [1, 0, 1, 0]
+    assert FACTS.again.tolist() == [1, 0, 0, 0]
     assert FACTS.age_days[:3].tolist() == [19, 18, 0]
     assert np.isnan(FACTS.age_days[3])
     again = ItemFacts.from_state(FACTS.state())
@@ -80,6 +81,19 @@ def test_what_the_shopper_did_with_the_candidate_itself() -> None:
     assert np.isnan(got["own_places"][3])
 
 
+def test_lines_of_one_order_are_one_meeting_and_pace_says_when_the_next_is_due() -> None:
+    bought = Event.purchase
+    orders = events((0, bought, 10), (0, bought, 10), (1, bought, 10), (0, bought, 14), (2, bought, 14), (1, bought, 20))
+    got = seen([0, 1, 2, 3], orders)
+    assert got["moments"].tolist() == [3, 3, 3, 3]
+    assert got["own"].tolist() == [3, 2, 1, 0]
+    assert got["own_share"] == pytest.approx([2 / 3, 2 / 3, 1 / 3, 0])
+    assert got["own_ago"][:3].tolist() == [1, 0, 1]  # orders since the last one with the item
+    assert got["own_recent"][1] == pytest.approx(1 + 0.5 ** (2 / SHORT_MOMENTS))
+    assert got["own_due"][:2] == pytest.approx([6 / 4, 0 / 10])  # days since the last order with it, over days between them
+    assert np.isnan(got["own_due"][2:]).all()  # one order has no pace
+
+
 def test_what_the_shopper_did_with_the_candidates_category() -> None:
     got = seen([0, 1, 2, 3])
     assert got["category.share"][:3].tolist() == [0.75, 0.75, 0.25]
@@ -101,9 +115,10 @@ def test_a_shopper_without_a_history_has_missing_values_not_errors() -> None:
     assert np.isnan([*got["idle_days"], *got["price_gap"], *got["category.places"]]).all()
 
 
-def test_only_the_latest_events_are_looked_at_and_padding_never_changes_a_feature() -> None:
-    long = events(*[(3, Event.view, 1.0)] * 30, *[(0, Event.view, 2.0)] * LATEST)
-    assert seen([0, 3], long)["own"].tolist() == [LATEST, 0]
+def test_kinds_look_at_the_latest_events_and_ones_own_items_at_all_and_padding_changes_nothing() -> None:
+    long = events(*[(2, Event.view, 1.0)] * 30, *[(0, Event.view, 2.0)] * LATEST)
+    assert seen([0, 2], long)["category.share"].tolist() == [1, 0]
+    assert seen([0, 2], long)["own"].tolist() == [LATEST, 30]
     both = Histories(
         np.array([0, 4, 4 + len(long.item)]),
         np.concatenate([KNOWN.item, long.item]),

@@ -99,6 +99,25 @@ def test_reasons_name_the_personal_source_first_and_the_item_of_ones_own_that_is
     assert reasons.event[0].tolist() == [Event.view, Event.cart, 0, 0, 0]
 
 
+def test_one_request_recalls_once_and_another_anew() -> None:
+    asked: list[int] = []
+
+    class Counting(TableScorer):
+        def score(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.float32]:
+            asked.append(len(user_B))
+            return super().score(user_B, known)
+
+    one = dataclasses.replace(stages(), recallers=(Recaller("kin", Counting(PERSONAL, frozenset({2, 3})), 2),))
+    user, known, items = np.array([0]), histories([0, 2]), np.array([[1, 3]])
+    request = one.for_request()
+    assert request.score(user, known).tolist() == one.score(user, known).tolist()
+    reasons = request.reasons(user, known, items)
+    assert asked == [1, 1]  # the request's list and the one without notes; its reasons are from its notes
+    assert reasons.source.tolist() == one.reasons(user, known, items).source.tolist()
+    request.score(user, histories([1]))
+    assert asked == [1, 1, 1, 1]  # another history is another question
+
+
 def test_an_item_of_ones_own_is_its_own_reason() -> None:
     known = histories([5, 1])
     reasons = stages().reasons(np.array([0]), known, np.array([[5, 1]]))

@@ -37,7 +37,7 @@ from aisle.experiment.request import (
 )
 from aisle.experiment.saved_model import HINT, read_saved, vocabulary_arrays, vocabulary_of, write_saved
 from aisle.features.histories import Histories
-from aisle.recommend.reasons import explain
+from aisle.recommend.reasons import explain, for_request
 from aisle.recommend.recommender import Recommendations, recommend, similar_items
 from aisle.recommend.rules import Rules
 from aisle.recommend.scorer import Scorer
@@ -214,8 +214,9 @@ class Recommender:
         known = self._known.take(code_B).at(context)
         seen = None if self._seen is None else self._seen.take(code_B)
         rules = request.rules or self.recipe.rules
+        scorer = for_request(self._scorer)
         lists = recommend(
-            self._scorer,
+            scorer,
             self._facts.fallback,
             code_B,
             known,
@@ -225,9 +226,9 @@ class Recommender:
             candidates=allowed,
             gate=gate_of(rules, self._shelf, known, seen, self.recipe.split),
         )
-        why = explain(self._scorer, f"from {self.recipe.model}", code_B, known, place_items(lists, len(code_B)))
+        why = explain(scorer, f"from {self.recipe.model}", code_B, known, place_items(lists, len(code_B)))
         source = pl.Series("source", lists.source, dtype=pl.String)
-        table = self._table("user_id", list(users), lists).with_columns(source, **reason_columns(why, lists, self._items))
+        table = self._table("user_id", list(users), lists, more={"source": source, **reason_columns(why, lists, self._items)})
         return Answer(table, removed_table(lists, users))
 
     def similar_items(self, items: Sequence[Any], *, k: int = 10) -> pl.DataFrame:
@@ -260,13 +261,21 @@ class Recommender:
         known = self._known.take(self._users.encode([user]))
         return list(zip(self._items.decode(known.item), [Event(code).name for code in known.event], strict=True))
 
-    def _table(self, key: str, asked: list[Any], lists: Recommendations, answer: str = "item_id") -> pl.DataFrame:
+    def _table(
+        self,
+        key: str,
+        asked: list[Any],
+        lists: Recommendations,
+        answer: str = "item_id",
+        more: Mapping[str, pl.Series] | None = None,
+    ) -> pl.DataFrame:
         return pl.DataFrame(
             {
                 key: pl.Series([asked[row] for row in lists.row], strict=False),
                 answer: pl.Series(self._items.decode(lists.item), dtype=pl.String if self._items.kind == "string" else pl.Int64),
                 "score": lists.score,
                 "rank": lists.rank,
+                **(more or {}),
             }
         )
 

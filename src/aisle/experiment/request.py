@@ -134,5 +134,6 @@ def removed_table(lists: Recommendations, users: Sequence[Any]) -> pl.DataFrame:
         for rule, count_B in lists.removed.items()
         if len(users)
     ]
-    empty = pl.DataFrame(schema={"user_id": pl.String, "rule": pl.String, "items": pl.Int64})
-    return pl.concat(parts).filter(pl.col("items") > 0) if parts else empty
+    if not parts:
+        return pl.DataFrame(schema={"user_id": pl.String, "rule": pl.String, "items": pl.Int64})
+    return pl.concat(parts).filter(pl.col("items") > 0)

@@ -14,15 +14,21 @@ from numpy.typing import NDArray
 
 from aisle.features.histories import Histories
 from aisle.features.item_facts import DAY_US, ItemFacts
+from aisle.features.own_items import OwnItems
 from aisle.schema.events import Event
 
 LATEST = 64  # events of a history that are looked at: 64 x 300 candidates are compared in about a millisecond
 SHORT = 8  # events ago at which an event weighs half
+SHORT_MOMENTS = 3.0  # the same for moments with the candidate itself, such as orders
 _PULL = {Event.view: 1, Event.click: 1, Event.favourite: 2, Event.rating: 2, Event.cart: 3, Event.purchase: 4}
 
-OF_ITEM = ("events", "trend", "strong", "age", "price")
-OF_SHOPPER = ("history", "idle_days", "kinds")
-OF_PAIR = ("own", "own_places", "own_days", "own_strongest", "price_gap")
+_WEIGHT = np.zeros(256, np.float32)
+_WEIGHT[list(_PULL)] = list(_PULL.values())
+
+OF_ITEM = ("events", "trend", "strong", "again", "age", "price")
+OF_SHOPPER = ("history", "moments", "idle_days", "kinds")
+OF_OWN = ("own", "own_share", "own_recent", "own_places", "own_ago", "own_days", "own_due", "own_strongest")
+OF_PAIR = (*OF_OWN, "price_gap")
 OF_KIND = ("share", "recent", "places", "strongest")
 
 
@@ -49,11 +55,13 @@ def candidate_features(
     """
     latest = _latest(facts, known)
     place_BN = np.maximum(item_BN, 0)
+    own = OwnItems.of(known, len(facts), _WEIGHT, SHORT_MOMENTS) if len(known.item) else None
     columns = [
         *_recall_features(score_BNR, item_BN >= 0),
-        *_item_features(facts, place_BN),
-        *_shopper_features(facts, known, latest, item_BN.shape),
-        *_pair_features(facts, latest, place_BN),
+        *(column_V[place_BN] for column_V in facts.columns),
+        *_shopper_features(known, latest, own, item_BN.shape),
+        *_own_features(facts, own, latest, place_BN),
+        _price_gap(facts, latest, place_BN),
         *_kind_features(facts.category[place_BN], latest.category, latest),
         *_kind_features(facts.brand[place_BN], latest.brand, latest),
     ]
@@ -66,6 +74,7 @@ def candidate_features(
 class _Latest:
     """The last L events of B histories, the latest first; item and kinds -1 where a history has fewer."""
 
+    now: NDArray[np.int64]  # (B,) time of the last event of the shopper, or of the log where that is later
     item: NDArray[np.int64]
     category: NDArray[np.int32]
     brand: NDArray[np.int32]
@@ -83,17 +92,16 @@ def _latest(facts: ItemFacts, known: Histories) -> _Latest:
     if not len(known.item):
         known = Histories(known.offsets, np.zeros(1, np.int32), np.zeros(1, np.uint8), np.zeros(1, np.int64))
     item_BL = known.item[place_BL].astype(np.int64)
-    pull = np.zeros(256, np.float32)
-    pull[list(_PULL)] = list(_PULL.values())
     time_BL = known.time[place_BL]
-    now_B1 = np.maximum(np.where(there_BL, time_BL, 0).max(axis=1, keepdims=True), facts.end[0])
-    days_BL = (now_B1 - time_BL) / DAY_US if facts.has_times else np.full(item_BL.shape, np.nan)
+    now_B = np.maximum(np.where(there_BL, time_BL, 0).max(axis=1), facts.end[0])
+    days_BL = (now_B[:, None] - time_BL) / DAY_US if facts.has_times else np.full(item_BL.shape, np.nan)
     return _Latest(
+        now=now_B,
         item=np.where(there_BL, item_BL, -1),
         category=np.where(there_BL, facts.category[item_BL], -1).astype(np.int32),
         brand=np.where(there_BL, facts.brand[item_BL], -1).astype(np.int32),
-        pull=np.where(there_BL, pull[known.event[place_BL]], 0).astype(np.float32),
-        price=np.where(there_BL, _log(facts.price)[item_BL], np.nan).astype(np.float32),
+        pull=np.where(there_BL, _WEIGHT[known.event[place_BL]], 0).astype(np.float32),
+        price=np.where(there_BL, facts.log_price[item_BL], np.nan).astype(np.float32),
         days=np.where(there_BL, days_BL, np.nan).astype(np.float32),
         weight=np.where(there_BL, 0.5 ** (np.arange(width) / SHORT), 0).astype(np.float32),
     )
@@ -118,34 +126,48 @@ def _recall_features(score_BNR: NDArray[np.float32], there_BN: NDArray[np.bool_]
     return columns
 
 
-def _item_features(facts: ItemFacts, place_BN: NDArray[np.int64]) -> list[NDArray[np.floating]]:
-    """Counts relative to the mean item, so that a longer training part does not shift them."""
-    events, recent = facts.events, facts.recent
-    popular_V = np.log((events + 1) / (events.mean() + 1))
-    trend_V = np.log((recent + 1) / (recent.mean() + 1)) - popular_V
-    strong_V = (facts.strong + 1) / (events + 4)
-    return [column[place_BN] for column in (popular_V, trend_V, strong_V, facts.age_days, _log(facts.price))]
-
-
-def _shopper_features(facts: ItemFacts, known: Histories, latest: _Latest, shape: tuple[int, ...]) -> list[NDArray[np.floating]]:
+def _shopper_features(
+    known: Histories, latest: _Latest, own: OwnItems | None, shape: tuple[int, ...]
+) -> list[NDArray[np.floating]]:
     category_BL = np.sort(latest.category, axis=1)
     new_BL = np.concatenate(
         [category_BL[:, :1] >= 0, (category_BL[:, 1:] != category_BL[:, :-1]) & (category_BL[:, 1:] >= 0)], axis=1
     )
-    kinds_B = new_BL.sum(axis=1)
-    columns = (known.lengths.astype(np.float64), latest.days[:, 0].astype(np.float64), kinds_B.astype(np.float64))
-    return [np.broadcast_to(column[:, None], shape) for column in columns]
+    moments_B = np.zeros(len(known)) if own is None else own.moments
+    columns = (known.lengths, moments_B, latest.days[:, 0], new_BL.sum(axis=1))
+    return [np.repeat(column[:, None].astype(np.float64), shape[1], axis=1) for column in columns]
 
 
-def _pair_features(facts: ItemFacts, latest: _Latest, place_BN: NDArray[np.int64]) -> list[NDArray[np.floating]]:
-    same_BNL = place_BN[:, :, None] == latest.item[:, None, :]
-    count_BN, place_since_BN, strongest_BN = _meetings(same_BNL, latest)
-    last_BN = same_BNL.argmax(axis=2)
-    days_BN = np.where(count_BN > 0, np.take_along_axis(latest.days, last_BN, axis=1), np.nan)
+def _own_features(
+    facts: ItemFacts, own: OwnItems | None, latest: _Latest, place_BN: NDArray[np.int64]
+) -> list[NDArray[np.floating]]:
+    """What the shopper did with the candidate itself: counts are 0 and the rest is missing where nothing."""
+    if own is None:
+        return [np.full(place_BN.shape, 0.0 if name in _OWN_COUNTS else np.nan) for name in OF_OWN]
+    place, found_BN = own.find(np.arange(len(place_BN))[:, None] * len(facts) + place_BN)
+    now_B1 = latest.now[:, None]
+    since_BN = (now_B1 - own.last[place]) / DAY_US if facts.has_times else np.full(place_BN.shape, np.nan)
+    values = {
+        "own": own.events[place],
+        "own_share": own.meetings[place] / np.maximum(own.moments, 1)[:, None],
+        "own_recent": own.recent[place],
+        "own_places": own.places[place],
+        "own_ago": own.ago[place],
+        "own_days": since_BN,
+        "own_due": since_BN * DAY_US / np.maximum(own.pace[place], DAY_US / 24),
+        "own_strongest": own.strongest[place],
+    }
+    return [np.where(found_BN, values[name], 0.0 if name in _OWN_COUNTS else np.nan) for name in OF_OWN]
+
+
+_OWN_COUNTS = ("own", "own_share", "own_recent")
+
+
+def _price_gap(facts: ItemFacts, latest: _Latest, place_BN: NDArray[np.int64]) -> NDArray[np.floating]:
     there_BL = np.isfinite(latest.price)
     usual_B1 = np.where(there_BL, latest.price, 0).sum(axis=1, keepdims=True) / np.maximum(there_BL.sum(axis=1, keepdims=True), 1)
-    gap_BN = _log(facts.price)[place_BN] - np.where(there_BL.any(axis=1, keepdims=True), usual_B1, np.nan)
-    return [count_BN, place_since_BN, days_BN, strongest_BN, gap_BN]
+    gap_BN: NDArray[np.floating] = facts.log_price[place_BN] - np.where(there_BL.any(axis=1, keepdims=True), usual_B1, np.nan)
+    return gap_BN
 
 
 def _kind_features(kind_BN: NDArray[np.int32], kind_BL: NDArray[np.int32], latest: _Latest) -> list[NDArray[np.floating]]:
@@ -169,8 +191,3 @@ def _meetings(
     place_BN = np.where(never_BN, np.nan, same_BNL.argmax(axis=2))
     strongest_BN = np.where(never_BN, np.nan, (same_BNL * latest.pull[:, None, :]).max(axis=2, initial=0))
     return count_BN, place_BN, strongest_BN
-
-
-def _log(price: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logarithm of prices, NaN where there is none or nothing to pay."""
-    return np.log(price, where=price > 0, out=np.full_like(price, np.nan))

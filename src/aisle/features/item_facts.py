@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aisle.features.histories import Histories
+from aisle.features.pairs import pairs
 from aisle.schema.events import Event
 
 DAY_US = 86_400 * 1_000_000
@@ -28,6 +30,7 @@ class ItemFacts:
         events: (V,) float32 training events.
         recent: (V,) float32 those of the last week (of a log that has only an order: among each shopper's latest tenth).
         strong: (V,) float32 favourites, carts and purchases among the events.
+        again: (V,) float32 those by a shopper who had met the item before.
         age_days: (V,) float32 from the first training event to the last of the whole log, NaN without events or times.
         price: (V,) float32, NaN where missing.
         category: (V,) int32, -1 where missing.
@@ -38,6 +41,7 @@ class ItemFacts:
     events: NDArray[np.float32]
     recent: NDArray[np.float32]
     strong: NDArray[np.float32]
+    again: NDArray[np.float32]
     age_days: NDArray[np.float32]
     price: NDArray[np.float32]
     category: NDArray[np.int32]
@@ -51,6 +55,23 @@ class ItemFacts:
     def has_times(self) -> bool:
         """Whether times are moments; an order compares events of one shopper only."""
         return bool(self.end[0] > 0)
+
+    @cached_property
+    def log_price(self) -> NDArray[np.float32]:
+        """(V,) NaN where there is none, or nothing to pay."""
+        return np.log(self.price, where=self.price > 0, out=np.full_like(self.price, np.nan))
+
+    @cached_property
+    def columns(self) -> tuple[NDArray[np.float32], ...]:
+        """What says something by itself, (V,) each: how wanted, rising or not, how many act, and again, age, price.
+
+        Counts are relative to the mean item, so that a longer training part does not shift them.
+        """
+        events, recent = self.events, self.recent
+        popular_V = np.log((events + 1) / (events.mean() + 1))
+        trend_V = np.log((recent + 1) / (recent.mean() + 1)) - popular_V
+        strong_V, again_V = (self.strong + 1) / (events + 4), (self.again + 1) / (events + 4)
+        return popular_V, trend_V, strong_V, again_V, self.age_days, self.log_price
 
     @classmethod
     def of(
@@ -86,6 +107,7 @@ class ItemFacts:
             events=_count(train.item, n_items),
             recent=_count(train.item[_is_recent(train, end)], n_items),
             strong=_count(train.item[np.isin(train.event, _STRONG)], n_items),
+            again=_count(train.item, n_items) - _count(pairs(train, n_items) % max(n_items, 1), n_items),
             age_days=age_days,
             price=np.full(n_items, np.nan, np.float32) if price is None else np.asarray(price, np.float32),
             category=nothing if category is None else np.asarray(category, np.int32),

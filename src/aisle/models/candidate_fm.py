@@ -124,11 +124,13 @@ class CandidateFM(nn.Module):
     def score_codes(self, code_BNF: NDArray[np.int32]) -> NDArray[np.float32]:
         """Score candidates by their codes: (B, N, F) -> (B, N)."""
         was_training, device = self.training, self.bias.weight.device
-        self.eval()
+        if was_training:  # walking through the layers costs as much as a small question
+            self.eval()
         score_BN = np.empty(code_BNF.shape[:2], np.float32)
         block = max(1, _BLOCK_CELLS // max(int(np.prod(code_BNF.shape[1:])) * self.config.factors, 1))
         for start in range(0, len(code_BNF), block):
             code = torch.tensor(code_BNF[start : start + block], dtype=torch.int64, device=device)
             score_BN[start : start + block] = self(code).float().cpu().numpy()
-        self.train(was_training)
+        if was_training:
+            self.train()
         return score_BN

@@ -75,16 +75,21 @@ def recall(
         AisleError: E350 when a recaller gives NaN.
     """
     scores = [_scores(recaller.scorer, user_B, known, n_items) for recaller in recallers]
-    named = []
-    for recaller, score_BV in zip(recallers, scores, strict=True):
-        open_BV = score_BV.copy()
-        hide(open_BV, hidden)
-        named.append(top_k(open_BV, recaller.count)[0])
-    item_BN = _union(np.concatenate(named, axis=1))
-    place_BN = np.maximum(item_BN, 0)
-    score_BNR = np.stack([np.take_along_axis(score_BV, place_BN, axis=1) for score_BV in scores], axis=2)
+    named_RBV = np.zeros((len(recallers), len(user_B), n_items), np.bool_)
+    for named_BV, recaller, score_BV in zip(named_RBV, recallers, scores, strict=True):
+        open_BV = score_BV
+        if len(hidden.item):
+            open_BV = score_BV.copy()
+            hide(open_BV, hidden)
+        item_BK = top_k(open_BV, recaller.count)[0]
+        row, place = np.nonzero(item_BK != NOTHING)
+        named_BV[row, item_BK[row, place]] = True
+    item_BN = _places(named_RBV.any(axis=0))
+    cell = (np.arange(len(user_B))[:, None], np.maximum(item_BN, 0))
+    score_BNR = np.stack([score_BV[cell] for score_BV in scores], axis=2)
     score_BNR[item_BN < 0] = -np.inf
-    named_BNR = np.stack([_is_named(item_BN, item_BK, n_items) for item_BK in named], axis=2)
+    named_BNR = np.stack([named_BV[cell] for named_BV in named_RBV], axis=2)
+    named_BNR[item_BN < 0] = False
     return Candidates(item_BN, score_BNR, named_BNR)
 
 
@@ -102,18 +107,10 @@ def _scores(scorer: Scorer, user_B: NDArray[np.int64], known: Histories, n_items
     return score_BV
 
 
-def _union(item_BM: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return each row's distinct items in ascending order, then -1: (B, M) with -1 for nothing -> (B, N)."""
-    last = np.iinfo(np.int64).max
-    sorted_BM = np.sort(np.where(item_BM == NOTHING, last, item_BM.astype(np.int64)), axis=1)
-    sorted_BM[:, 1:][sorted_BM[:, 1:] == sorted_BM[:, :-1]] = last
-    sorted_BM = np.sort(sorted_BM, axis=1)
-    width = int((sorted_BM < last).sum(axis=1).max(initial=0))
-    return np.where(sorted_BM[:, :width] == last, NOTHING, sorted_BM[:, :width])
-
-
-def _is_named(item_BN: NDArray[np.int64], item_BK: NDArray[np.int32], n_items: int) -> NDArray[np.bool_]:
-    """Say which candidates are among one recaller's: (B, N) bool."""
-    row_B1 = np.arange(len(item_BN))[:, None]
-    key_BK = np.where(item_BK == NOTHING, -1, row_B1 * n_items + item_BK)
-    return np.isin(row_B1 * n_items + item_BN, key_BK[key_BK >= 0]) & (item_BN >= 0)
+def _places(mark_BV: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return where each row is marked, ascending, then -1: (B, V) -> (B, N)."""
+    row, item = np.nonzero(mark_BV)
+    count_B = np.bincount(row, minlength=len(mark_BV))
+    item_BN = np.full((len(mark_BV), int(count_B.max(initial=0))), NOTHING, np.int64)
+    item_BN[row, np.arange(len(row)) - (np.cumsum(count_B) - count_B)[row]] = item
+    return item_BN

@@ -53,6 +53,14 @@ class Explains(Protocol):
     def reasons(self, user_B: NDArray[np.int64], known: Histories, item_BK: NDArray[np.int64]) -> Reasons:
         """Say why items are recommended: (B, K) item codes, -1 where a list has ended."""
 
+    def for_request(self) -> Scorer:
+        """Return the same model for one request: what it works out for the lists it need not work out again for reasons."""
+
+
+def for_request(scorer: Scorer) -> Scorer:
+    """Return a scorer for one request; most have nothing to remember and are used as they are."""
+    return scorer.for_request() if isinstance(scorer, Explains) else scorer
+
 
 def explain(scorer: Scorer, name: str, user_B: NDArray[np.int64], known: Histories, item_BK: NDArray[np.int64]) -> Reasons:
     """Say why a scorer recommends some items, asking itself where it can tell.

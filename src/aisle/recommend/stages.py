@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class TwoStage:
             wanted.
         n_items: V.
         config: of the whole, for saving.
+        notes: candidates of the shoppers of one request, so that its reasons need not be recalled again; None keeps none.
     """
 
     recallers: tuple[Recaller, ...]
@@ -43,6 +44,11 @@ class TwoStage:
     hidden_events: NDArray[np.uint8]
     n_items: int
     config: Any = None
+    notes: dict[tuple[bytes, ...], Candidates] | None = field(default=None, compare=False, repr=False)
+
+    def for_request(self) -> TwoStage:
+        """Return the same with notes of its own, to be thrown away with the request."""
+        return replace(self, notes={})
 
     def knows(self, user_B: NDArray[np.int64], known: Histories) -> NDArray[np.bool_]:
         """Return whom a recaller or a fallback knows, besides those that tell everybody the same: (B,) bool."""
@@ -87,7 +93,13 @@ class TwoStage:
 
     def candidates(self, user_B: NDArray[np.int64], known: Histories) -> Candidates:
         """Return what the first stage names for some shoppers."""
-        return recall(self.recallers, user_B, known, self.hidden(known), self.n_items)
+        if self.notes is None:
+            return recall(self.recallers, user_B, known, self.hidden(known), self.n_items)
+        arrays = (user_B, known.offsets, known.item, known.event, known.time, known.context)
+        key = tuple(b"" if array is None else array.tobytes() for array in arrays)
+        if key not in self.notes:
+            self.notes[key] = recall(self.recallers, user_B, known, self.hidden(known), self.n_items)
+        return self.notes[key]
 
     def hidden(self, known: Histories) -> Histories:
         """Return the events whose items are no candidates any more."""
