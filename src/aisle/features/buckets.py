@@ -26,16 +26,19 @@ class Buckets:
 
     @classmethod
     def learn(cls, value: NDArray[np.float32], count: int) -> Buckets:
-        """Cut (..., F) values so that each bucket of a feature holds about equally many; NaN is missing.
+        """Cut (..., F) values at quantiles, with narrow buckets at both ends and wide ones between; NaN is missing.
 
-        A feature with few distinct values gets one bucket for each.
+        The best few of some hundred candidates are at an end of what tells them apart. Of `count` buckets the outermost hold
+        a share of about 2.5 / count**2 each, the widest one of 1.6 / count. A feature with few distinct values gets one
+        bucket for each.
         """
         edges = []
+        share = np.sin(np.pi / 2 * np.arange(count) / count) ** 2
         for column in value.reshape(-1, value.shape[-1]).T:
             present = column[~np.isnan(column)]
             distinct = np.unique(present)
             if len(distinct) > count:
-                distinct = np.unique(np.quantile(present, np.arange(count) / count, method="higher"))
+                distinct = np.unique(np.quantile(present, share, method="higher"))
             edges.append(distinct[1:].astype(np.float32))  # everything below the second value is the first bucket
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in edges])]).astype(np.int64)
         return cls(np.concatenate([np.zeros(0, np.float32), *edges]), offsets)

@@ -25,7 +25,7 @@ class CandidateFMConfig:
     """How wide.
 
     Attributes:
-        buckets: how many parts of about equal size each feature is cut into.
+        buckets: how many parts each feature is cut into, the narrower the nearer to its ends, where the best candidates are.
         factors: width of the vector of each bucket.
         hidden: widths of the hidden layers of the network; none leaves the pure factorisation machine.
         dropout: share of the inputs of every hidden layer that is zeroed in training.
@@ -48,19 +48,23 @@ class CandidateFMConfig:
 class CandidateFM(nn.Module):
     """A factorisation machine with a network beside it, as DeepFM, over the bucketed features of candidates.
 
+    A bucket's own weight is the sum of steps from the first bucket up to it: a feature's effect is smooth until data say
+    otherwise, and few thousand questions are enough to learn it.
+
     Args:
         config: how wide.
         n_features: F.
         n_codes: rows of the table: the buckets of all features together.
 
-    Source: Guo et al. (2017), DeepFM. We depart in the loss: a softmax over the candidates of one question.
+    Source: Guo et al. (2017), DeepFM. We depart in the loss, a softmax over the candidates of one question, and
+    in the steps.
     """
 
     def __init__(self, config: CandidateFMConfig, n_features: int, n_codes: int) -> None:
         super().__init__()
         self.config = config
         self.vector = nn.Embedding(n_codes, config.factors)
-        self.bias = nn.Embedding(n_codes, 1)
+        self.step = nn.Embedding(n_codes, 1)
         widths = [n_features * config.factors, *config.hidden]
         layers: list[nn.Module] = []
         for width_in, width_out in itertools.pairwise(widths):
@@ -73,7 +77,7 @@ class CandidateFM(nn.Module):
         model = cls(config, n_features, n_codes)
         generator = torch.Generator().manual_seed(seed)
         nn.init.normal_(model.vector.weight, std=0.1, generator=generator)
-        nn.init.zeros_(model.bias.weight)
+        nn.init.zeros_(model.step.weight)
         for layer in model.network or ():
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
@@ -102,7 +106,9 @@ class CandidateFM(nn.Module):
         """Return the logit of every candidate: (B, N, F) int64 -> (B, N)."""
         part_BNFK = self.vector(code_BNF)
         pairs_BN = (part_BNFK.sum(dim=2).square().sum(dim=2) - part_BNFK.square().sum(dim=(2, 3))) / 2
-        logit_BN: Tensor = self.bias(code_BNF).sum(dim=(2, 3)) + pairs_BN
+        # What each feature begins at is the same for all candidates of a question, so the steps may run through all features.
+        bias_T1 = self.step.weight.cumsum(0)
+        logit_BN: Tensor = functional.embedding(code_BNF, bias_T1).sum(dim=(2, 3)) + pairs_BN
         if self.network is not None:
             logit_BN = logit_BN + self.network(part_BNFK.flatten(2)).squeeze(2)
         return logit_BN
@@ -123,7 +129,7 @@ class CandidateFM(nn.Module):
     @torch.inference_mode()
     def score_codes(self, code_BNF: NDArray[np.int32]) -> NDArray[np.float32]:
         """Score candidates by their codes: (B, N, F) -> (B, N)."""
-        was_training, device = self.training, self.bias.weight.device
+        was_training, device = self.training, self.step.weight.device
         if was_training:  # walking through the layers costs as much as a small question
             self.eval()
         score_BN = np.empty(code_BNF.shape[:2], np.float32)
