@@ -79,7 +79,7 @@ class OwnItems:
             last=last_time_G,
             pace=np.where(meetings_G > 1, span_G / np.maximum(meetings_G - 1, 1), np.nan),
             strongest=np.maximum.reduceat(weight[known.event[order_E]], start_G),
-            moments=np.bincount(known.rows, weights=new_E, minlength=len(known)),
+            moments=np.bincount(known.rows, weights=new_E, minlength=len(known)).astype(np.float64),
         )
 
     def find(self, wanted: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

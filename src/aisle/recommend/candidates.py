@@ -84,7 +84,7 @@ def recall(
         item_BK = top_k(open_BV, recaller.count)[0]
         row, place = np.nonzero(item_BK != NOTHING)
         named_BV[row, item_BK[row, place]] = True
-    item_BN = _places(named_RBV.any(axis=0))
+    item_BN = _places(np.asarray(named_RBV.any(axis=0)))
     cell = (np.arange(len(user_B))[:, None], np.maximum(item_BN, 0))
     score_BNR = np.stack([score_BV[cell] for score_BV in scores], axis=2)
     score_BNR[item_BN < 0] = -np.inf
