@@ -15,6 +15,7 @@ from aisle.experiment.recipe import Recipe, load_recipe, parse_recipe, write_rec
 from aisle.experiment.recommender import Recommender
 from aisle.experiment.request import Request
 from aisle.recommend.rules import Rules
+from aisle.recommend.stages import TwoStage
 
 QUICK = """
 model = "two-stage"
@@ -129,6 +130,18 @@ def test_a_rule_about_events_that_the_model_does_not_remember_is_refused(fitted:
     with pytest.raises(AisleError, match="'impression'") as caught:
         fitted.recommend(dataset.users.decode([0]), rules=Rules(exclude_events=("impression",)))
     assert caught.value.code == "E376"
+
+
+def test_where_repeats_are_asked_ones_own_items_are_candidates_and_elsewhere_not(fitted: Recommender, dataset: Dataset) -> None:
+    raw = tomllib.loads(QUICK) | {"split": {"repeats": True}, "evaluate": {"filter_seen": False, "resamples": 0}}
+    raw["parameters"] |= {"recall": [{"model": "recently-viewed", "count": 5}, {"model": "popularity", "count": 5}]}
+    again = Recommender(parse_recipe(raw, "quick")).fit(dataset)
+    for model, theirs in ((again, True), (fitted, False)):
+        assert model.fitted is not None
+        assert isinstance(model.fitted.model, TwoStage)
+        code, known = model.histories(dataset.users.decode(np.flatnonzero(dataset.histories.lengths > 5)[:5]))
+        item_BN = model.fitted.model.candidates(code, known).item
+        assert all(bool(set(item_BN[row].tolist()) & set(known.row(row).tolist())) is theirs for row in range(5))
 
 
 def test_any_model_can_be_the_ranker(dataset: Dataset) -> None:
