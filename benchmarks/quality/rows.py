@@ -160,7 +160,12 @@ _BEAUTY = Question(
 # A shopper has several right answers there, and a list that finds one of many is as good as any by HR: NDCG decides.
 _SHOP_METRICS = ("NDCG@10", "HR@10", "Recall@10")
 
-_RETAIL_ASK = ('split.target_events=["purchase"]', "split.repeats=true", "evaluate.filter_seen=false")
+_RETAIL_ASK = (
+    'split.target_events=["purchase"]',
+    "split.repeats=true",
+    "evaluate.filter_seen=false",
+    "evaluate.fallback_days=14",
+)
 _RETAIL_SLICES = ("pairs: ", "users: new")
 _RETAIL_BASELINES = ("popularity-recent", "item-knn", "ease-online-retail")
 _RETAIL_LEARNED = (

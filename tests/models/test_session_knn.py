@@ -32,7 +32,8 @@ def fit(sessions: list[list[int]], config: SessionKNNConfig = PLAIN) -> SessionK
 
 
 def scores(model: SessionKNN, items: list[int]) -> list[float]:
-    return model.score(NOBODY, histories([items]))[0].tolist()
+    scores: list[float] = model.score(NOBODY, histories([items]))[0].tolist()
+    return scores
 
 
 def test_a_score_is_the_similarity_times_the_weight_of_the_last_shared_item() -> None:
