@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,7 +27,7 @@ _SCORED_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
-class NextItemConfig:
+class NextItemConfig(ABC):
     """What the sequence models have in common.
 
     Attributes:
@@ -81,9 +82,9 @@ class NextItemConfig:
                 code="E360",
             )
 
+    @abstractmethod
     def encoder(self) -> nn.Module:
         """Return the untrained network between embeddings and state: (B, L, D) -> (B, L, D), a step sees no later one."""
-        raise NotImplementedError  # each model's config says which
 
 
 class NextItem(nn.Module):

@@ -122,7 +122,7 @@ class _Fit:
         """Put questions about the latest events of the training part to recallers fitted on those before; count them."""
         inner = inner_split(self.job.dataset, self.job.split, share=share, max_cases=self.config.ranker_questions)
         before = _Part(inner.refit, inner.refit_index)
-        stages = self._stages([one.model for one in self._fit_again(before, chosen)], _NoRanker())
+        stages = self._stages([one.model for one in self._fit_again(before, chosen)], _ByVotes())
         return ask(stages, item_facts(self.job.dataset, before.events), inner.test), len(inner.test)
 
     def _stages(self, models: list[Model], ranker: Ranker, fallbacks: Sequence[Model] = ()) -> TwoStage:
@@ -170,14 +170,14 @@ class _Ranked:
     device: str
 
 
-class _NoRanker:
-    """Stands where nothing is to be ordered yet."""
+class _ByVotes:
+    """Orders candidates by how many recallers name them: what stands in a ranker's place until there is one."""
 
     def rank(self, user_B: NDArray[np.int64], known: Histories, candidates: Candidates) -> NDArray[np.float32]:
-        raise NotImplementedError
+        return candidates.named.sum(axis=2).astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        raise NotImplementedError
+        return {}
 
 
 @dataclass(frozen=True)
