@@ -174,7 +174,8 @@ class _ByVotes:
     """Orders candidates by how many recallers name them: what stands in a ranker's place until there is one."""
 
     def rank(self, user_B: NDArray[np.int64], known: Histories, candidates: Candidates) -> NDArray[np.float32]:
-        return candidates.named.sum(axis=2).astype(np.float32)
+        votes_BN: NDArray[np.float32] = candidates.named.sum(axis=2, dtype=np.float32)
+        return votes_BN
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {}
