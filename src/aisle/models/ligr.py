@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aisle.models.next_item import NextItemConfig
-from aisle.models.sasrec import Attention, check_blocks
+from aisle.models.sasrec import Attention, SASRecEncoder, check_blocks
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LiGRConfig(NextItemConfig):
 
     def encoder(self) -> nn.Module:
         """Return the untrained network."""
-        return LiGREncoder(self)
+        return SASRecEncoder(self.width, self.length, [GatedBlock(self) for _ in range(self.blocks)])
 
 
 class SwiGLU(nn.Module):
@@ -53,7 +53,11 @@ class SwiGLU(nn.Module):
 
 
 class GatedBlock(nn.Module):
-    """Attention, then a gated feed-forward layer; how much of each is let through, the input decides."""
+    """Attention, then a gated feed-forward layer; how much of each is let through, the input decides.
+
+    Source: Borisyuk et al. (2025), From Features to Transformers: Redefining Ranking for Scalable Impact (LiGR), as eSASRec
+    (Tikhonovich et al., 2025) puts it to use for the next item.
+    """
 
     def __init__(self, config: LiGRConfig) -> None:
         super().__init__()
@@ -70,25 +74,3 @@ class GatedBlock(nn.Module):
         x_BLD = x_BLD + functional.dropout(found_BLD, self.dropout, self.training)
         made_BLD = self.feed(self.norm_feed(x_BLD)) * torch.sigmoid(self.gate_feed(x_BLD))
         return x_BLD + functional.dropout(made_BLD, self.dropout, self.training)
-
-
-class LiGREncoder(nn.Module):
-    """Learned places, gated blocks, a last norm.
-
-    Source: Borisyuk et al. (2025), From Features to Transformers: Redefining Ranking for Scalable Impact (LiGR), as eSASRec
-    (Tikhonovich et al., 2025) puts it to use for the next item.
-    """
-
-    def __init__(self, config: LiGRConfig) -> None:
-        super().__init__()
-        self.place = nn.Embedding(config.length, config.width)
-        self.blocks = nn.ModuleList(GatedBlock(config) for _ in range(config.blocks))
-        self.norm = nn.LayerNorm(config.width)
-
-    def forward(self, x_BLD: Tensor) -> Tensor:
-        """Return the state after each step: (B, L, D) -> (B, L, D)."""
-        x_BLD = x_BLD + self.place(torch.arange(x_BLD.shape[1], device=x_BLD.device))
-        for block in self.blocks:
-            x_BLD = block(x_BLD)
-        state_BLD: Tensor = self.norm(x_BLD)
-        return state_BLD

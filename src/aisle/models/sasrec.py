@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +35,7 @@ class SASRecConfig(NextItemConfig):
 
     def encoder(self) -> nn.Module:
         """Return the untrained network."""
-        return SASRecEncoder(self)
+        return SASRecEncoder(self.width, self.length, [Block(self) for _ in range(self.blocks)])
 
 
 def check_blocks(width: int, blocks: int, heads: int, feed_forward: int) -> None:
@@ -94,11 +95,11 @@ class SASRecEncoder(nn.Module):
     the attention's keys and values too, GELU instead of ReLU, places are counted from the oldest event that is read.
     """
 
-    def __init__(self, config: SASRecConfig) -> None:
+    def __init__(self, width: int, length: int, blocks: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.place = nn.Embedding(config.length, config.width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
-        self.norm = nn.LayerNorm(config.width)
+        self.place = nn.Embedding(length, width)
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.LayerNorm(width)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
         """Return the state after each step: (B, L, D) -> (B, L, D)."""
