@@ -34,7 +34,7 @@ class LiGRConfig(NextItemConfig):
 
     def encoder(self) -> nn.Module:
         """Return the untrained network."""
-        return SASRecEncoder(self.width, self.length, [GatedBlock(self) for _ in range(self.blocks)])
+        return SASRecEncoder(self.width, self.length, (GatedBlock(self) for _ in range(self.blocks)))
 
 
 class SwiGLU(nn.Module):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +35,7 @@ class SASRecConfig(NextItemConfig):
 
     def encoder(self) -> nn.Module:
         """Return the untrained network."""
-        return SASRecEncoder(self.width, self.length, [Block(self) for _ in range(self.blocks)])
+        return SASRecEncoder(self.width, self.length, (Block(self) for _ in range(self.blocks)))
 
 
 def check_blocks(width: int, blocks: int, heads: int, feed_forward: int) -> None:
@@ -95,7 +95,7 @@ class SASRecEncoder(nn.Module):
     the attention's keys and values too, GELU instead of ReLU, places are counted from the oldest event that is read.
     """
 
-    def __init__(self, width: int, length: int, blocks: Sequence[nn.Module]) -> None:
+    def __init__(self, width: int, length: int, blocks: Iterable[nn.Module]) -> None:
         super().__init__()
         self.place = nn.Embedding(length, width)
         self.blocks = nn.ModuleList(blocks)
