@@ -17,7 +17,7 @@ from aisle.features.histories import Histories
 from aisle.features.vocabulary import Vocabulary
 from aisle.recommend.reasons import Reasons, words
 from aisle.recommend.recommender import Recommendations
-from aisle.recommend.rules import Gate, Rules, Shelf
+from aisle.recommend.rules import Gate, Rules, Shelf, together
 
 _COLUMNS = {"available": "number", "price": "number", "category": "category"}
 
@@ -94,8 +94,7 @@ def gate_of(rules: Rules, shelf: Shelf, known: Histories, seen: Histories | None
                 hint=f"train with '{name}' in split.positive_events or split.seen_events",
                 code="E376",
             )
-    seen_has_all = seen is not None and set(rules.exclude_events) <= set(split.seen_events or split.positive_events)
-    return Gate.of(rules, shelf, seen if seen is not None and seen_has_all else known)
+    return Gate.of(rules, shelf, known if seen is None else together(known, seen))  # each may remember what the other does not
 
 
 def place_items(lists: Recommendations, n_users: int) -> NDArray[np.int64]:

@@ -154,7 +154,7 @@ class Gate:
         """Return what no shopper's list may be filled with: what is seen, and what the rules take from that shopper."""
         if seen is None or self.taken is None:
             return self.taken if seen is None else seen
-        return _together(seen, self.taken)
+        return together(seen, self.taken)
 
     def capped(self, make: Callable[[int], Lists], k: int, pool_N: NDArray[np.int64]) -> tuple[Lists, Counts]:
         """Return lists of k places with at most `cap` of a category: the best that are allowed, in their order.
@@ -214,7 +214,7 @@ def _earlier_alike(category_BW: NDArray[np.int32]) -> NDArray[np.int64]:
     return alike_BW
 
 
-def _together(a: Histories, b: Histories) -> Histories:
+def together(a: Histories, b: Histories) -> Histories:
     """Return the events of both, row by row."""
     order = np.argsort(np.concatenate([a.rows, b.rows]), kind="stable")
     parts = (np.concatenate([getattr(a, name), getattr(b, name)])[order] for name in ("item", "event", "time"))
