@@ -17,4 +17,6 @@ def identity_of(content_hash: str, recipe: Recipe) -> dict[str, str]:
     for name, value in recipe_as_dict(recipe).items():
         section = value if isinstance(value, dict) else {"": value}
         identity |= {f"{name}.{key}".rstrip("."): json.dumps(cell) for key, cell in section.items()}
-    return {key: value for key, value in identity.items() if key not in FREE_KEYS}
+    # Recallers are trained anew for train.epochs, and the ranker goes on from questions that they answered.
+    free = FREE_KEYS - {"train.epochs"} if recipe.model == "two-stage" else FREE_KEYS
+    return {key: value for key, value in identity.items() if key not in free}
