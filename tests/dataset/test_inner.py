@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from aisle.dataset.cold import cold_items
 from aisle.dataset.inner import inner_split
 from aisle.dataset.reader import Dataset
 from aisle.dataset.split import split
@@ -27,6 +28,14 @@ def test_its_questions_ask_for_training_events_only(dataset: Dataset) -> None:
     learned = set(zip(outer.train.rows.tolist(), outer.train.item.tolist(), strict=True))
     user = np.repeat(inner.test.user, np.diff(inner.test.target_offsets))
     assert set(zip(user.tolist(), inner.test.target_item.tolist(), strict=True)) <= learned
+
+
+def test_its_questions_tell_nothing_of_items_that_nothing_may_be_learned_from(dataset: Dataset) -> None:
+    config = SplitConfig(cold_items=0.3)
+    inner = inner_split(dataset, split(dataset, config), share=0.2, max_cases=None)
+    cold_V = cold_items(dataset.n_items, config.cold_items, config.seed)
+    assert not cold_V[inner.test.target_item].any()
+    assert not cold_V[inner.test.known.item].any()
 
 
 def test_other_splits_ask_for_the_last_training_event(dataset: Dataset) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.dataset.cases import Split
+from aisle.dataset.cold import cold_items
 from aisle.dataset.reader import Dataset
 from aisle.dataset.split import split as cut
 from aisle.dataset.split_config import SplitConfig
@@ -35,6 +36,7 @@ def inner_split(dataset: Dataset, outer: Split, *, share: float, max_cases: int 
     asked = SplitConfig(**told)  # type: ignore[arg-type]  # the description repeats the config
     if asked.kind == "time":
         keep = dataset.histories.time < _microseconds(str(outer.description["validation_time"]))
+        keep &= ~cold_items(dataset.n_items, asked.cold_items, asked.seed)[dataset.histories.item]
     else:
         keep = np.zeros(len(dataset.histories.item), np.bool_)
         keep[outer.train_index] = True
