@@ -50,7 +50,7 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Read LOGS (files, folders or globs; CSV, TSV, JSON Lines, Parquet; .gz and .zst too) and write a dataset.
+    """Read LOGS (files, folders or globs; CSV, TSV, JSON Lines, Parquet, xlsx; .gz and .zst too) and write a dataset.
 
     Columns are user_id, item_id, event and timestamp, or well-known other names for them; --column says so where a name
     is not known. Bad rows go to OUT/rejects.parquet with their reason and line.

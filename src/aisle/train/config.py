@@ -32,7 +32,8 @@ class TrainConfig:
         refit: when the epochs are chosen, train once more from scratch on training and validation events together.
         seed: fixes the weights, the order, the negatives and the dropout.
         device: "auto" takes the GPU when there is one.
-        precision: "float32", or mixed precision with "bfloat16" or "float16" (GPU only). Weights stay float32.
+        precision: "float32", or mixed precision with "bfloat16" or "float16" (float16: GPU only). Weights stay
+            float32.
         threads: CPU threads; 0 leaves the number to torch. A small model is about as fast with one, gives the same bits on
             any number of cores, and is not slowed down tenfold when other work holds a core that torch waits for.
     """
