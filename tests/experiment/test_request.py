@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aisle.dataset.split_config import SplitConfig
-from aisle.experiment.request import gate_of
+from aisle.errors import AisleError
+from aisle.experiment.request import Request, gate_of
 from aisle.features.histories import Histories
 from aisle.recommend.rules import Rules, Shelf
 from aisle.schema.events import Event
@@ -23,3 +24,9 @@ def test_a_rule_holds_for_what_is_learned_from_and_for_what_is_only_seen(names: 
     gate = gate_of(Rules(exclude_events=names), Shelf(), one(0, Event.view), one(1, Event.purchase), split)
     assert gate.taken is not None
     assert set(gate.taken.item.tolist()) == taken
+
+
+def test_a_list_of_fewer_than_no_items_is_refused() -> None:
+    with pytest.raises(AisleError, match="k is -1") as caught:
+        Request(k=-1)
+    assert caught.value.code == "E314"

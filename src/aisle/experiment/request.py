@@ -32,6 +32,9 @@ class Request:
         candidates: raw item ids to choose from; None = the whole catalogue.
         context: context column of the log -> raw value.
         rules: of the shop; None = the recipe's `[rules]`.
+
+    Raises:
+        AisleError: E314 for a k below 0.
     """
 
     k: int = 10
@@ -39,6 +42,10 @@ class Request:
     candidates: Sequence[Any] | None = None
     context: Mapping[str, Any] | None = None
     rules: Rules | None = None
+
+    def __post_init__(self) -> None:
+        if self.k < 0:
+            raise AisleError(f"k is {self.k}; expected how many items to recommend", hint="give 1 or more, such as 10", code="E314")
 
 
 @dataclass(frozen=True)
