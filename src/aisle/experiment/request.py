@@ -45,7 +45,9 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.k < 0:
-            raise AisleError(f"k is {self.k}; expected how many items to recommend", hint="give 1 or more, such as 10", code="E314")
+            raise AisleError(
+                f"k is {self.k}; expected how many items to recommend", hint="give 1 or more, such as 10", code="E314"
+            )
 
 
 @dataclass(frozen=True)
