@@ -51,6 +51,7 @@ bench: $(STAMP)  ## measure again what benchmarks/ claims (quiet machine, public
 	$(BIN)/python -m benchmarks.prepare.run --events 10e6 --repeats 5
 	$(BIN)/python -m benchmarks.prepare.run --events 100e6 --repeats 1 --without-ceiling
 	$(BIN)/python -m benchmarks.evaluate.run --repeats 5
+	$(BIN)/python -m benchmarks.loss.run
 	$(BIN)/python -m benchmarks.quality.run ncf-ml-1m
 
 lock: $(STAMP)  ## pin what is installed now
