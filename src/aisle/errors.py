@@ -1,7 +1,7 @@
 """Every error a user can mend: what is wrong, what was expected, what to do, a permanent code, an exit status.
 
 Codes are never reused. The hundreds say whose door was knocked on: 1 logs, 2 dataset, 3 model, 4 recipe, 5 training,
-6 storage, 7 evaluation and comparison, 8 simulation, 9 command line.
+6 storage, 7 evaluation and comparison, 8 simulation, 9 command line, 0 bundles, registry and service.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-EXIT_STATUS = {"1": 3, "2": 4, "3": 5, "4": 6, "5": 7, "6": 8, "7": 9, "8": 10, "9": 2}
+EXIT_STATUS = {"0": 11, "1": 3, "2": 4, "3": 5, "4": 6, "5": 7, "6": 8, "7": 9, "8": 10, "9": 2}
 
 
 class AisleError(Exception):

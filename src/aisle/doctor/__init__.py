@@ -1,0 +1,1 @@
+"""Judges facts about machines and bundles from data; standard library only."""

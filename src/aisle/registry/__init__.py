@@ -1,0 +1,1 @@
+"""Bundles in a folder anywhere: publish, promote, roll back, with history."""
