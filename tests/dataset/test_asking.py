@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from aisle.dataset.asking import ask_events, last_events
+from aisle.dataset.asking import ask_events
 from aisle.dataset.cases import Cases, Split
 from aisle.dataset.cut import SplitLog
 from aisle.dataset.split import SplitConfig, split
 from aisle.errors import AisleError
-from aisle.features.histories import Histories
+from aisle.features.histories import Histories, last_events
 from aisle.schema.events import Event
 from tests.dataset.small import Row, dataset_of
 from tests.models.communities import histories

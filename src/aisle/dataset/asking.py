@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aisle.dataset.cases import Cases
 from aisle.dataset.cut import SplitLog, first_time
 from aisle.dataset.split_config import SplitConfig
-from aisle.features.histories import Histories
+from aisle.features.histories import Histories, last_events
 from aisle.features.pairs import contains, distinct, pairs
 
 
@@ -38,14 +38,6 @@ def past(log: SplitLog, before: NDArray[np.bool_], config: SplitConfig) -> Past:
     """Return what may be known and what is seen of the events `before` a cut: (E,) bool."""
     known = log.events.where(log.positive & before)
     return Past(known, log.events.where(log.seen & before) if _tells_apart(log, config) else None)
-
-
-def last_events(histories: Histories, most: int | None) -> Histories:
-    """Keep at most so many of the last events of each history; None keeps all."""
-    if most is None or not len(histories.item):
-        return histories
-    from_end = np.repeat(histories.offsets[1:], histories.lengths) - np.arange(len(histories.item))
-    return histories.where(from_end <= most)
 
 
 def ask_users(log: SplitLog, asked: NDArray[np.bool_], before: Past, config: SplitConfig) -> Cases:

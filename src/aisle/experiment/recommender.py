@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aisle.dataset.asking import last_events
 from aisle.dataset.cases import Cases, Split
 from aisle.dataset.reader import Dataset
 from aisle.dataset.split import split as cut
@@ -19,7 +18,6 @@ from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation, evaluate
 from aisle.evaluate.facts import Facts
 from aisle.evaluate.protocol import EvaluateConfig
-from aisle.experiment.context_words import ContextWords
 from aisle.experiment.facts import facts_of
 from aisle.experiment.job import Fitted, Job
 from aisle.experiment.recipe import Recipe, parse_recipe, recipe_as_dict
@@ -27,18 +25,19 @@ from aisle.experiment.registry import MODELS
 from aisle.experiment.request import (
     Answer,
     Request,
-    gate_of,
-    place_items,
+    context_words_of,
     reason_columns,
     removed_table,
     shelf_arrays,
     shelf_from,
     shelf_of,
 )
-from aisle.experiment.saved_model import HINT, read_saved, vocabulary_arrays, vocabulary_of, write_saved
+from aisle.experiment.saved_model import HINT, read_saved, write_saved
+from aisle.features.context_words import ContextWords
 from aisle.features.histories import Histories
-from aisle.recommend.reasons import explain, for_request
-from aisle.recommend.recommender import Recommendations, recommend, similar_items
+from aisle.features.vocabulary import vocabulary_arrays, vocabulary_of
+from aisle.recommend.knowledge import Knowledge, Memory, Shoppers, tell
+from aisle.recommend.recommender import Recommendations, similar_items
 from aisle.recommend.rules import Rules
 from aisle.recommend.scorer import Scorer
 from aisle.schema.events import Event
@@ -94,18 +93,24 @@ class Recommender:
         self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
         self._scorer: Scorer = self.fitted.model
         self._users, self._items = dataset.users, dataset.items
-        self._context, self._shelf = ContextWords.of(dataset), shelf_of(dataset)
+        self._context, self._shelf = context_words_of(dataset), shelf_of(dataset)
         self._remember(dataset.histories)
         return self
 
     def _remember(self, histories: Histories) -> None:
         """Keep what the model may know of each user, and what the user has seen, as the split's questions do."""
+        self._known, self._seen = self.memory.known(histories), self.memory.seen(histories)
+
+    @property
+    def memory(self) -> Memory:
+        """Which events of a user the model may know, and which make an item no news."""
         config = self.recipe.split
-        positive = histories.where(np.isin(histories.event, [Event[name] for name in config.positive_events]))
-        seen_events = config.seen_events or config.positive_events
-        self._known = last_events(positive, config.known_events)
-        apart = config.known_events is not None or set(seen_events) != set(config.positive_events)
-        self._seen = histories.where(np.isin(histories.event, [Event[name] for name in seen_events])) if apart else None
+        return Memory(config.positive_events, config.seen_events, config.known_events)
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What answers need beside the model."""
+        return Knowledge(self.recipe.model, self._facts.fallback, self._shelf, self.recipe.rules, self.memory)
 
     @property
     def validation_metric(self) -> str:
@@ -211,22 +216,18 @@ class Recommender:
                     code="E305",
                 )
         context = None if request.context is None else self._context.encode(request.context, len(code_B))
-        known = self._known.take(code_B).at(context)
         seen = None if self._seen is None else self._seen.take(code_B)
-        rules = request.rules or self.recipe.rules
-        scorer = for_request(self._scorer)
-        lists = recommend(
-            scorer,
-            self._facts.fallback,
-            code_B,
-            known,
+        shoppers = Shoppers(code_B, self._known.take(code_B).at(context), seen)
+        told = tell(
+            self._scorer,
+            self.knowledge,
+            shoppers,
             k=request.k,
             filter_seen=request.filter_seen,
-            seen=seen,
-            candidates=allowed,
-            gate=gate_of(rules, self._shelf, known, seen, self.recipe.split),
+            allowed=allowed,
+            rules=request.rules,
         )
-        why = explain(scorer, f"from {self.recipe.model}", code_B, known, place_items(lists, len(code_B)))
+        lists, why = told.lists, told.reasons
         source = pl.Series("source", lists.source, dtype=pl.String)
         table = self._table("user_id", list(users), lists, more={"source": source, **reason_columns(why, lists, self._items)})
         return Answer(table, removed_table(lists, users))
@@ -283,8 +284,8 @@ class Recommender:
         """Write the model: one JSON file, one safetensors file. Loading needs neither the dataset nor pickle."""
         arrays = {f"model.{name}": array for name, array in self._need_fit().model.state().items()}
         arrays |= vocabulary_arrays("users", self._users) | vocabulary_arrays("items", self._items)
-        arrays |= _history_arrays("known", self._known)
-        arrays |= {} if self._seen is None else _history_arrays("seen", self._seen)
+        arrays |= self._known.arrays("known")
+        arrays |= {} if self._seen is None else self._seen.arrays("seen")
         arrays |= {"facts.fallback": self._facts.fallback, "facts.item_events": self._facts.item_events}
         arrays |= {"facts.user_events": self._facts.user_events} | self._context.arrays() | shelf_arrays(self._shelf)
         write_saved(folder, recipe_as_dict(self.recipe), arrays, overwrite=overwrite)
@@ -323,22 +324,11 @@ class Recommender:
         self._scorer = model
         self._users, self._items = vocabulary_of("users", arrays), vocabulary_of("items", arrays)
         self._context, self._shelf = ContextWords.from_arrays(arrays), shelf_from(arrays)
-        self._known = _histories_of("known", arrays)
-        self._seen = _histories_of("seen", arrays) if "seen.offsets" in arrays else None
+        self._known = Histories.from_arrays("known", arrays)
+        self._seen = Histories.from_arrays("seen", arrays) if "seen.offsets" in arrays else None
         self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])
 
     def _need_fit(self) -> Fitted:
         if self.fitted is None:
             raise AisleError("this model is not fitted", hint="call fit(dataset) first", code="E308")
         return self.fitted
-
-
-_HISTORY_ARRAYS = ("offsets", "item", "event", "time")
-
-
-def _history_arrays(name: str, histories: Histories) -> dict[str, NDArray[Any]]:
-    return {f"{name}.{part}": getattr(histories, part) for part in _HISTORY_ARRAYS}
-
-
-def _histories_of(name: str, arrays: dict[str, NDArray[Any]]) -> Histories:
-    return Histories(*(arrays[f"{name}.{part}"] for part in _HISTORY_ARRAYS))

@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from aisle.dataset.context import context_columns
 from aisle.dataset.reader import Dataset
-from aisle.dataset.split_config import SplitConfig
 from aisle.errors import AisleError
-from aisle.features.histories import Histories
+from aisle.features.context_words import ContextWords
 from aisle.features.vocabulary import Vocabulary
 from aisle.recommend.reasons import Reasons, words
 from aisle.recommend.recommender import Recommendations
-from aisle.recommend.rules import Gate, Rules, Shelf, together
+from aisle.recommend.rules import Rules, Shelf
 
 _COLUMNS = {"available": "number", "price": "number", "category": "category"}
 
@@ -63,6 +63,12 @@ class Answer:
     removed: pl.DataFrame
 
 
+def context_words_of(dataset: Dataset) -> ContextWords:
+    """Return what the codes of a dataset's context columns mean."""
+    features = {name: dataset.event_column(name) for name in context_columns(dataset.manifest)}
+    return ContextWords({name: feature.vocabulary for name, feature in features.items() if feature.vocabulary is not None})
+
+
 def shelf_of(dataset: Dataset) -> Shelf:
     """Return what rules look at."""
     features = dataset.manifest.item_features
@@ -79,38 +85,6 @@ def shelf_arrays(shelf: Shelf) -> dict[str, NDArray[Any]]:
 def shelf_from(arrays: Mapping[str, NDArray[Any]]) -> Shelf:
     """Return what `shelf_arrays` took apart."""
     return Shelf(**{name: arrays.get(f"shelf.{name}") for name in _COLUMNS})
-
-
-def gate_of(rules: Rules, shelf: Shelf, known: Histories, seen: Histories | None, split: SplitConfig) -> Gate:
-    """Make rules ready for B users.
-
-    Args:
-        rules: what is allowed.
-        shelf: the items.
-        known: B histories of positive events.
-        seen: B histories of what the split calls seen, where that is something else.
-        split: says which kinds of event these are.
-
-    Raises:
-        AisleError: E373 when a rule needs a column that the catalogue lacks, E376 when one names a kind of event that the model
-            does not remember.
-    """
-    remembered = {*split.positive_events, *(split.seen_events or ())}
-    for name in rules.exclude_events:
-        if name not in remembered:
-            raise AisleError(
-                f"the rule exclude_events names '{name}', and this model remembers {', '.join(sorted(remembered))} only",
-                hint=f"train with '{name}' in split.positive_events or split.seen_events",
-                code="E376",
-            )
-    return Gate.of(rules, shelf, known if seen is None else together(known, seen))  # each may remember what the other does not
-
-
-def place_items(lists: Recommendations, n_users: int) -> NDArray[np.int64]:
-    """Return the lists as a table, -1 where one has ended: (n_users, longest list)."""
-    item_BK = np.full((n_users, int(lists.rank.max(initial=0))), -1, np.int64)
-    item_BK[lists.row, lists.rank - 1] = lists.item
-    return item_BK
 
 
 def reason_columns(reasons: Reasons, lists: Recommendations, items: Vocabulary) -> dict[str, pl.Series]:

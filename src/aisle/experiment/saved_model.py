@@ -14,9 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from aisle import __version__
 from aisle.errors import AisleError
-from aisle.features.vocabulary import Vocabulary
 from aisle.storage.atomic import atomic_folder
-from aisle.storage.strings import Strings
 
 FORMAT_VERSION = 1
 HINT = "save the model again, or train it again"
@@ -31,20 +29,6 @@ def write_saved(folder: Path, recipe: Mapping[str, Any], arrays: Arrays, *, over
     with atomic_folder(folder, overwrite=overwrite, marker=_MODEL_NAME) as partial:
         (partial / _MODEL_NAME).write_text(json.dumps(about, indent=2))
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial / _ARRAYS_NAME)
-
-
-def vocabulary_arrays(name: str, vocabulary: Vocabulary) -> Arrays:
-    """Return a vocabulary as arrays to save."""
-    if isinstance(vocabulary.ids, Strings):
-        return {f"{name}.offsets": vocabulary.ids.offsets, f"{name}.data": vocabulary.ids.data}
-    return {f"{name}.id": vocabulary.ids}
-
-
-def vocabulary_of(name: str, arrays: Arrays) -> Vocabulary:
-    """Return the vocabulary that `vocabulary_arrays` took apart."""
-    if f"{name}.id" in arrays:
-        return Vocabulary(arrays[f"{name}.id"])
-    return Vocabulary(Strings(arrays[f"{name}.offsets"], arrays[f"{name}.data"]))
 
 
 def read_saved(folder: Path) -> tuple[dict[str, Any], Arrays]:

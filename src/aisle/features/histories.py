@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,3 +77,27 @@ class Histories:
     def empty(cls, rows: int) -> Histories:
         """Return R histories without events."""
         return cls(np.zeros(rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int64))
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the events as arrays to save, each called `name` and a dot before its own name."""
+        return {f"{name}.{part}": getattr(self, part) for part in _ARRAYS}
+
+    @classmethod
+    def from_arrays(cls, name: str, arrays: Mapping[str, NDArray[Any]]) -> Histories:
+        """Return what `arrays` took apart."""
+        return cls(*(arrays[f"{name}.{part}"] for part in _ARRAYS))
+
+
+_ARRAYS = ("offsets", "item", "event", "time")
+
+
+def last_events(histories: Histories, most: int | None) -> Histories:
+    """Keep at most so many of the last events of each history; None keeps all."""
+    return histories if most is None or not len(histories.item) else histories.last(most)
+
+
+def together(a: Histories, b: Histories) -> Histories:
+    """Return the events of both, row by row: those of `a` first."""
+    order = np.argsort(np.concatenate([a.rows, b.rows]), kind="stable")
+    item, event, time = (np.concatenate([getattr(a, name), getattr(b, name)])[order] for name in ("item", "event", "time"))
+    return Histories(a.offsets + b.offsets, item, event, time, a.context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -64,6 +64,20 @@ class Vocabulary:
     @cached_property
     def _code_of_text(self) -> dict[str, int]:
         return {text: code for code, text in enumerate(self.ids)} if isinstance(self.ids, Strings) else {}
+
+
+def vocabulary_arrays(name: str, vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:
+    """Return a vocabulary as arrays to save."""
+    if isinstance(vocabulary.ids, Strings):
+        return {f"{name}.offsets": vocabulary.ids.offsets, f"{name}.data": vocabulary.ids.data}
+    return {f"{name}.id": vocabulary.ids}
+
+
+def vocabulary_of(name: str, arrays: Mapping[str, NDArray[Any]]) -> Vocabulary:
+    """Return the vocabulary that `vocabulary_arrays` took apart."""
+    if f"{name}.id" in arrays:
+        return Vocabulary(arrays[f"{name}.id"])
+    return Vocabulary(Strings(arrays[f"{name}.offsets"], arrays[f"{name}.data"]))
 
 
 _NO_INT = np.iinfo(np.int64).min

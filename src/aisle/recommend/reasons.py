@@ -57,6 +57,14 @@ class Explains(Protocol):
         """Return the same model for one request: what it works out for the lists it need not work out again for reasons."""
 
 
+@runtime_checkable
+class LikensPairs(Protocol):
+    """A scorer that can compare a few items without the whole catalogue."""
+
+    def similar_pairs(self, item_H: NDArray[np.int64], item_P: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Score how alike items are: (H,) and (P,) -> (H, P), the same entries of `similar`, but for an item and itself."""
+
+
 def for_request(scorer: Scorer) -> Scorer:
     """Return a scorer for one request; most have nothing to remember and are used as they are."""
     return scorer.for_request() if isinstance(scorer, Explains) else scorer
@@ -105,12 +113,19 @@ def likeness(
             item_P = item_BK[row, places]
             like_HP = np.where(own_H[:, None] == item_P, np.inf, -np.inf)
             if personal[source]:
-                like_HP = np.maximum(like_HP, scorers[source].similar(own_H)[:, item_P])
+                like_HP = np.maximum(like_HP, _alike(scorers[source], own_H, item_P))
             nearest_P = like_HP.argmax(axis=0)
             found_P = like_HP[nearest_P, np.arange(len(item_P))] > 0
             because_BK[row, places[found_P]] = own_H[nearest_P[found_P]]
             event_BK[row, places[found_P]] = own_event_H[nearest_P[found_P]]
     return because_BK, event_BK
+
+
+def _alike(scorer: Scorer, own_H: NDArray[np.int64], item_P: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Score how alike items are: (H,) and (P,) -> (H, P); an item and itself in any way, they are the same."""
+    if isinstance(scorer, LikensPairs):
+        return scorer.similar_pairs(own_H, item_P)
+    return scorer.similar(own_H)[:, item_P]
 
 
 def _latest(known: Histories, row: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.errors import AisleError, did_you_mean
-from aisle.features.histories import Histories
+from aisle.features.histories import Histories, together
 from aisle.recommend.lists import Lists
 from aisle.recommend.seen import is_seen
 from aisle.recommend.topk import NOTHING
@@ -212,13 +212,6 @@ def _earlier_alike(category_BW: NDArray[np.int32]) -> NDArray[np.int64]:
     alike_BW = np.empty(category_BW.shape, np.int64)
     np.put_along_axis(alike_BW, order_BW, place_BW - first_BW, axis=1)
     return alike_BW
-
-
-def together(a: Histories, b: Histories) -> Histories:
-    """Return the events of both, row by row."""
-    order = np.argsort(np.concatenate([a.rows, b.rows]), kind="stable")
-    parts = (np.concatenate([getattr(a, name), getattr(b, name)])[order] for name in ("item", "event", "time"))
-    return Histories(a.offsets + b.offsets, *parts)
 
 
 def _need(column: NDArray[_Number] | None, rule: str, name: str) -> NDArray[_Number]:

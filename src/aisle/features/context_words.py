@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.dataset.context import context_columns
-from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError, did_you_mean
-from aisle.experiment.saved_model import Arrays, vocabulary_arrays, vocabulary_of
-from aisle.features.vocabulary import Vocabulary
+from aisle.features.vocabulary import Vocabulary, vocabulary_arrays, vocabulary_of
 
 _PREFIX, _SUFFIX = "context.", ".offsets"
 
@@ -27,12 +24,6 @@ class ContextWords:
     """
 
     vocabularies: Mapping[str, Vocabulary]
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> ContextWords:
-        """Return the words of a dataset."""
-        features = {name: dataset.event_column(name) for name in context_columns(dataset.manifest)}
-        return cls({name: feature.vocabulary for name, feature in features.items() if feature.vocabulary is not None})
 
     def encode(self, context: Mapping[str, Any], rows: int) -> NDArray[np.int32]:
         """Return the codes of circumstances that are the same for so many questions: (rows, F).
@@ -58,15 +49,15 @@ class ContextWords:
         ]
         return np.tile(np.array(code_F, np.int32), (rows, 1))
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the words as arrays to save."""
-        saved: Arrays = {}
+        saved: dict[str, NDArray[Any]] = {}
         for place, (name, vocabulary) in enumerate(self.vocabularies.items()):
             saved |= vocabulary_arrays(f"{_PREFIX}{place:03}.{name}", vocabulary)
         return saved
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> ContextWords:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ContextWords:
         """Return what `arrays` took apart."""
         keys = sorted(key.removesuffix(_SUFFIX) for key in arrays if key.startswith(_PREFIX) and key.endswith(_SUFFIX))
         return cls({key.split(".", 2)[2]: vocabulary_of(key, arrays) for key in keys})
