@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from aisle.errors import AisleError
 from aisle.features.histories import Histories
+from aisle.features.padded import gap_buckets, padded
 from aisle.models.ligr import LiGRConfig
 from aisle.models.lstm import LSTMConfig
-from aisle.models.next_item import NextItem, NextItemConfig, gap_buckets, padded
+from aisle.models.next_item import NextItem, NextItemConfig
 from aisle.models.next_item_loss import gbce_loss, sampled_softmax_loss, softmax_loss
 from aisle.models.sasrec import SASRecConfig
 from tests.models.communities import histories

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aisle.errors import AisleError
 from aisle.features.histories import Histories
-from aisle.models.next_item import padded
+from aisle.features.padded import padded
 from aisle.train.seeds import stream_seed
 
 
@@ -59,7 +59,7 @@ class Windows:
         return -(-self.samples // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield (item_BT, event_BT, gap_BT) int64 batches, see `models.next_item.padded`.
+        """Yield (item_BT, event_BT, gap_BT) int64 batches, see `features.padded`.
 
         Args:
             epoch: 1-based number of the epoch.
