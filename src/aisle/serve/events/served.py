@@ -1,0 +1,61 @@
+"""Lists that were served and wait to be written: bounded, and never in the way of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from aisle.serve.events.config import EventsConfig
+from aisle.serve.events.protocol import Served
+
+# So many at once are written without waiting for the clock.
+_ENOUGH = 500
+
+
+class ServedQueue:
+    """Collects served lists and writes them in batches.
+
+    Args:
+        config: how many may wait, and how long.
+        write: begins to write lists; the future ends when that is done.
+    """
+
+    def __init__(self, config: EventsConfig, write: Callable[[Sequence[Served]], asyncio.Future[int]]) -> None:
+        self._config = config
+        self._write = write
+        self._waiting: list[Served] = []
+        self._writing = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._logged = self._dropped = 0
+
+    def add(self, served: Sequence[Served]) -> None:
+        """Take lists; those over the bound are dropped and counted."""
+        room = max(self._config.queue_served - len(self._waiting) - self._writing, 0)
+        self._waiting += served[:room]
+        self._dropped += max(len(served) - room, 0)
+        if len(self._waiting) >= _ENOUGH:
+            self.flush()
+        elif self._waiting and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._config.flush_served_s, self.flush)
+
+    def flush(self) -> None:
+        """Begin to write what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._waiting:
+            return
+        lists, self._waiting = self._waiting, []
+        self._writing += len(lists)
+        self._write(lists).add_done_callback(lambda done: self._written(len(lists), done))
+
+    def _written(self, count: int, done: asyncio.Future[int]) -> None:
+        self._writing -= count
+        if done.cancelled() or done.exception() is not None:
+            self._dropped += count
+        else:
+            self._logged += count
+
+    def counts(self) -> dict[str, int]:
+        """Return how many were written and how many were lost."""
+        return {"served_lists": self._logged, "served_dropped": self._dropped}
