@@ -20,6 +20,10 @@ COMMANDS = {
     "recommend": "lists for shoppers, or items like an item",
     "compare": "the paired difference between two runs, with its interval",
     "report": "leaderboard of runs, as table, JSON and page",
+    "publish": "a bundle is copied to a registry",
+    "promote": "a channel of a registry serves another bundle",
+    "rollback": "a channel serves again what it served before",
+    "registry": "what is published, what is served, and how it came to be",
 }
 EXIT_INTERRUPTED = 130
 
