@@ -20,12 +20,24 @@ COMMANDS = {
     "recommend": "lists for shoppers, or items like an item",
     "compare": "the paired difference between two runs, with its interval",
     "report": "leaderboard of runs, as table, JSON and page",
+    "export": "run -> bundle, which answers without torch",
     "publish": "a bundle is copied to a registry",
     "promote": "a channel of a registry serves another bundle",
     "rollback": "a channel serves again what it served before",
     "registry": "what is published, what is served, and how it came to be",
 }
 EXIT_INTERRUPTED = 130
+
+
+# Package that may be missing -> the extra of aisle that brings it.
+_EXTRAS = {
+    **dict.fromkeys(("torch", "matplotlib", "tensorboard"), "train"),
+    **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    **dict.fromkeys(
+        ("cryptography", "faiss", "fastapi", "fsspec", "onnxruntime", "orjson", "prometheus_client", "uvicorn"), "serve"
+    ),
+    "redis": "redis",
+}
 
 
 class LazyGroup(click.Group):
@@ -39,7 +51,10 @@ class LazyGroup(click.Group):
         """Import and return one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"aisle.cli.{cmd_name}").command
+        try:
+            command: click.Command = importlib.import_module(f"aisle.cli.{cmd_name}").command
+        except ModuleNotFoundError as error:
+            raise _missing(cmd_name, error) from error
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -52,6 +67,18 @@ class LazyGroup(click.Group):
         """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _missing(command: str, error: ModuleNotFoundError) -> Exception:
+    """Return what to say where a package that a command needs is not installed; what is not ours to install stays as it is."""
+    package = (error.name or "").split(".")[0]
+    if package not in _EXTRAS:
+        return error
+    return AisleError(
+        f"`aisle {command}` needs the package {package}, which is not installed here",
+        hint=f"pip install 'aisle[{_EXTRAS[package]}]'",
+        code="E906",
+    )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

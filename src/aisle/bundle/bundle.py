@@ -1,0 +1,302 @@
+"""A bundle: everything that answers, in one folder, without torch, without the training data, without unpickling."""
+
+# B questions   V items
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.bundle import layout
+from aisle.bundle.catalogue import Catalogue, read_catalogue
+from aisle.bundle.check import check_bundle
+from aisle.bundle.index import open_index
+from aisle.bundle.manifest import MANIFEST_NAME, Manifest, bundle_id, parse_manifest
+from aisle.bundle.nearest import Nearest
+from aisle.bundle.question import Answer, Item, Question, RawEvent
+from aisle.bundle.scorer_vectors import VectorScorer
+from aisle.bundle.scorers import load_scorer
+from aisle.errors import AisleError
+from aisle.features.context_words import ContextWords
+from aisle.features.histories import Histories, last_events, together
+from aisle.features.vocabulary import Vocabulary, vocabulary_of
+from aisle.recommend.knowledge import Knowledge, Memory, Shoppers, Told, tell
+from aisle.recommend.reasons import words
+from aisle.recommend.recommender import similar_items
+from aisle.recommend.rules import Rules, Shelf
+from aisle.recommend.scorer import Scorer
+from aisle.schema.events import Event
+
+_HINT = "export it again with this version of aisle"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle. It never changes; what changes while it serves is passed in or replaced in a copy.
+
+    Attributes:
+        folder: where it lies.
+        id: the first 12 digits of its manifest's SHA-256.
+        manifest: what it says of itself.
+        users, items: raw ids <-> codes.
+        scorer: the model.
+        knowledge: popularity, shelf, rules, memory.
+        known, seen: what is remembered of each user of `users`; `seen` None = the same as `known`.
+        context: words of the context columns.
+        catalogue: what there is to say about items.
+        nearest: the way through the index; None where the model is none of vectors.
+
+    Example:
+        >>> bundle = Bundle.open(Path("runs/demo/bundle"))                             # doctest: +SKIP
+        >>> bundle.recommend([Question(user_id="u0000017", k=5)])[0].items[0].item_id  # doctest: +SKIP
+    """
+
+    folder: Path
+    id: str
+    manifest: Manifest
+    users: Vocabulary
+    items: Vocabulary
+    scorer: Scorer
+    knowledge: Knowledge
+    known: Histories
+    seen: Histories | None
+    context: ContextWords
+    catalogue: Catalogue
+    nearest: Nearest | None
+
+    @classmethod
+    def open(cls, folder: Path, *, check: bool = True, public_key: Path | None = None) -> Bundle:
+        """Open a bundle.
+
+        Args:
+            folder: the bundle.
+            check: hold every file against the manifest first, about 1 s a gigabyte. False is for one that was checked just now.
+            public_key: PEM file of the Ed25519 key that must have signed it.
+
+        Raises:
+            AisleError: E001 to E013 when it is not what was exported, E014 when it cannot be read, E02x and E03x when its model
+                or index cannot be loaded.
+        """
+        folder = Path(folder)
+        if check or public_key is not None:
+            check_bundle(folder, public_key)
+        content = _bytes(folder / MANIFEST_NAME)
+        manifest = parse_manifest(content, folder / MANIFEST_NAME)
+        arrays, told = layout.read_arrays(folder / layout.ARRAYS), _json(folder / layout.KNOWLEDGE_NAME)
+        scorer = load_scorer(folder / layout.MODEL)
+        try:
+            users, items = vocabulary_of("users", arrays), vocabulary_of("items", arrays)
+            catalogue = read_catalogue(folder / layout.CATALOGUE, len(items))
+            knowledge = knowledge_from(told, arrays["fallback"], catalogue.shelf)
+            known = Histories.from_arrays("known", arrays)
+            seen = Histories.from_arrays("seen", arrays) if "seen.offsets" in arrays else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise AisleError(f"the parts of {folder} do not fit together: {error!r}", hint=_HINT, code="E014") from error
+        context, nearest = ContextWords.from_arrays(arrays), _nearest(folder, scorer, knowledge)
+        return cls(
+            folder, bundle_id(content), manifest, users, items, scorer, knowledge, known, seen, context, catalogue, nearest
+        )
+
+    def recommend(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer some questions at once; they may differ in everything.
+
+        Raises:
+            AisleError: E305 when none of the candidates or categories is in the catalogue, E312 for an unknown context column,
+                E373 and E376 for a rule that cannot be kept.
+        """
+        groups: dict[Any, list[int]] = {}
+        for place, question in enumerate(questions):
+            groups.setdefault(_alike(question), []).append(place)
+        answers: list[Answer | None] = [None] * len(questions)
+        for places in groups.values():
+            for place, answer in zip(places, self._recommend([questions[place] for place in places]), strict=True):
+                answers[place] = answer
+        return [answer for answer in answers if answer is not None]
+
+    def similar_items(self, item_id: int | str, k: int = 10) -> tuple[Item, ...]:
+        """Return the k items most like one.
+
+        Raises:
+            AisleError: E306 for an item that is not in the catalogue.
+        """
+        code = int(self.items.encode([item_id])[0])
+        if code < 0:
+            raise AisleError(
+                f"item {item_id!r} is not in this bundle's catalogue of {len(self.items):,} items",
+                hint="use a raw item id as in the log",
+                code="E306",
+            )
+        lists = similar_items(self.scorer, np.array([code]), k=k)
+        name = f"from {self.knowledge.name}"
+        return tuple(
+            Item(self.items[int(item)], float(score), int(rank), "model", name)
+            for item, score, rank in zip(lists.item, lists.score, lists.rank, strict=True)
+        )
+
+    def shoppers(self, questions: Sequence[Question]) -> Shoppers:
+        """Return who asks: user codes, and what is remembered of each, the newest of it from the questions."""
+        user_B = self._users([question.user_id for question in questions])
+        row_B = np.where([question.whole for question in questions], -1, user_B)
+        live, memory = self._histories([question.events for question in questions]), self.knowledge.memory
+        known = last_events(together(self.known.take(row_B), memory.known(live)), memory.known_events)
+        fresh = memory.seen(live)
+        seen = together(self.seen.take(row_B), fresh) if self.seen is not None and fresh is not None else None
+        return Shoppers(user_B, known.at(self._circumstances(questions)), seen)
+
+    def with_shelf(self, shelf: Shelf) -> Bundle:
+        """Return the same with other prices and availability."""
+        return replace(self, knowledge=replace(self.knowledge, shelf=shelf))
+
+    def _recommend(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions that differ in shopper and k alone."""
+        first, shoppers = questions[0], self.shoppers(questions)
+        k, allowed_V = max(question.k for question in questions), self._allowed(first)
+        if self.nearest is not None:
+            told = self.nearest.tell(
+                self.knowledge, shoppers, k=k, filter_seen=first.filter_seen, allowed_V=allowed_V, rules=first.rules
+            )
+        else:
+            allowed = None if allowed_V is None else np.flatnonzero(allowed_V)
+            told = tell(
+                self.scorer, self.knowledge, shoppers, k=k, filter_seen=first.filter_seen, allowed=allowed, rules=first.rules
+            )
+        return self._answers(questions, told)
+
+    def _answers(self, questions: Sequence[Question], told: Told) -> list[Answer]:
+        lists, reasons = told.lists, told.reasons
+        bounds = np.searchsorted(lists.row, np.arange(len(questions) + 1)).tolist()
+        places = (lists.row, lists.rank - 1)
+        columns = [lists.item, lists.score, lists.rank, lists.from_model]
+        columns += [reasons.source[places], reasons.because[places], reasons.event[places]]
+        rows = list(zip(*(column.tolist() for column in columns), strict=True))
+        return [
+            self._answer(rows[bounds[place] : bounds[place] + question.k][: bounds[place + 1] - bounds[place]], reasons.names)
+            for place, question in enumerate(questions)
+        ]
+
+    def _answer(self, rows: Sequence[tuple[int, float, int, bool, int, int, int]], names: tuple[str, ...]) -> Answer:
+        items = []
+        for item, score, rank, from_model, source, because, event in rows:
+            named = self.items[because] if from_model and because >= 0 else None
+            name = names[source] if source >= 0 and from_model else None
+            reason = words(name, event if from_model else 0, named, itself=because == item)
+            items.append(Item(self.items[item], score, rank, "model" if from_model else "popular", reason, named))
+        return Answer(tuple(items), any(row[3] for row in rows))
+
+    def _users(self, raw: Sequence[int | str | None]) -> NDArray[np.int64]:
+        known = [place for place, user in enumerate(raw) if user is not None]
+        code_B = np.full(len(raw), -1, np.int64)
+        code_B[known] = self.users.encode([raw[place] for place in known])
+        return code_B
+
+    def _histories(self, events: Sequence[Sequence[RawEvent]]) -> Histories:
+        """Return live events as histories, oldest first; what the bundle does not know says nothing."""
+        flat = [event for some in events for event in some]
+        code_E = self.items.encode([event.item_id for event in flat])
+        offsets = np.concatenate([[0], np.cumsum([len(some) for some in events])]).astype(np.int64)
+        kind_E = np.array([_EVENTS.get(event.event, 0) for event in flat], np.uint8)
+        time_E = np.array([event.time_us for event in flat], np.int64)
+        row_E = np.repeat(np.arange(len(events)), np.diff(offsets))
+        order_E = np.lexsort((time_E, row_E))
+        live = Histories(offsets, code_E[order_E].astype(np.int32), kind_E[order_E], time_E[order_E])
+        return live.where((live.item >= 0) & (live.event > 0))
+
+    def _circumstances(self, questions: Sequence[Question]) -> NDArray[np.int32] | None:
+        if not self.context.vocabularies:
+            for question in questions:
+                self.context.encode(dict(question.context), 0)  # refuses columns that no log of this model had
+            return None
+        return np.concatenate([self.context.encode(dict(question.context), 1) for question in questions])
+
+    def _allowed(self, question: Question) -> NDArray[np.bool_] | None:
+        """Return the items that a question allows: (V,) bool; None = all."""
+        allowed_V: NDArray[np.bool_] | None = None
+        if question.candidates is not None:
+            codes = self.items.encode(list(question.candidates))
+            if not (codes >= 0).any():
+                raise AisleError(
+                    f"none of the {len(codes)} candidates is in the catalogue",
+                    hint="candidates are raw item ids as in the log",
+                    code="E305",
+                )
+            allowed_V = np.zeros(len(self.items), np.bool_)
+            allowed_V[codes[codes >= 0]] = True
+        if question.categories is not None:
+            inside_V = self._in_categories(question.categories)
+            allowed_V = inside_V if allowed_V is None else allowed_V & inside_V
+        return allowed_V
+
+    def _in_categories(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        column = self.catalogue.category
+        codes = np.zeros(0, np.int64) if column is None else column.names.encode(names)
+        if column is None or not (codes >= 0).any():
+            raise AisleError(
+                f"none of the {len(names)} categories is in the catalogue, such as {names[0]!r}"
+                if names
+                else "no category is given",
+                hint="give names of categories as in the shop's catalogue, or leave categories out",
+                code="E305",
+            )
+        inside_V: NDArray[np.bool_] = np.isin(column.code, codes[codes >= 0])
+        return inside_V
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What the run measured on its test part."""
+        return _json(self.folder / layout.METRICS_NAME)
+
+
+_EVENTS = {event.name: int(event) for event in Event}
+
+
+def knowledge_json(knowledge: Knowledge) -> dict[str, Any]:
+    """Return the part of the knowledge that is no array, ready for JSON."""
+    rules = {name: getattr(knowledge.rules, name) for name in Rules.__dataclass_fields__}
+    memory = {name: getattr(knowledge.memory, name) for name in Memory.__dataclass_fields__}
+    return {"name": knowledge.name, "rules": rules, "memory": memory}
+
+
+def knowledge_from(told: Mapping[str, Any], fallback_V: NDArray[np.float32], shelf: Shelf) -> Knowledge:
+    """Return what `knowledge_json` took apart, with popularity and the shelf."""
+    memory, rules = (
+        {name: tuple(value) if isinstance(value, list) else value for name, value in told[part].items()}
+        for part in ("memory", "rules")
+    )
+    return Knowledge(told["name"], fallback_V, shelf, Rules(**rules), Memory(**memory))
+
+
+def _alike(question: Question) -> Any:
+    """Return what questions must have in common to be answered together."""
+    return question.filter_seen, question.candidates, question.categories, question.rules
+
+
+def _nearest(folder: Path, scorer: Scorer, knowledge: Knowledge) -> Nearest | None:
+    if not (folder / layout.INDEX).is_dir():
+        return None
+    if not isinstance(scorer, VectorScorer):
+        raise AisleError(f"{folder} has an index, and a model without vectors", hint=_HINT, code="E014")
+    return Nearest.of(scorer, open_index(folder / layout.INDEX, scorer.item_vectors), knowledge.fallback)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AisleError(f"{path} of the bundle cannot be read: {error}", hint=_HINT, code="E014") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_bytes(path))
+    except ValueError as error:
+        raise AisleError(f"{path} of the bundle is no JSON: {error}", hint=_HINT, code="E014") from error
+    if not isinstance(content, dict):
+        raise AisleError(f"{path} of the bundle holds no JSON object", hint=_HINT, code="E014")
+    return content
