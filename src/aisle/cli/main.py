@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "the paired difference between two runs, with its interval",
     "report": "leaderboard of runs, as table, JSON and page",
     "export": "run -> bundle, which answers without torch",
+    "gate": "may a run take the place of the bundle in production?",
     "publish": "a bundle is copied to a registry",
     "promote": "a channel of a registry serves another bundle",
     "rollback": "a channel serves again what it served before",
