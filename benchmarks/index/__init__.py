@@ -1,0 +1,1 @@
+"""How fast and how true the search for the nearest items is."""

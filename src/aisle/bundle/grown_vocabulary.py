@@ -1,0 +1,60 @@
+"""A vocabulary with names that came later: those of the bundle keep their codes, new ones get the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.features.vocabulary import UNKNOWN, Vocabulary
+
+
+@dataclass(frozen=True)
+class GrownVocabulary:
+    """N names of a bundle and M later ones, with codes N to N + M - 1.
+
+    Attributes:
+        base: of the bundle.
+        later: in the order in which they came.
+        code_of: the code of each later one, by its text.
+
+    Example:
+        >>> from aisle.storage.strings import Strings
+        >>> grown = GrownVocabulary(Vocabulary(Strings.pack(["a", "b"]))).grow(["z", "b"])
+        >>> grown.encode(["b", "z", "y"]).tolist(), grown[2]
+        ([1, 2, -1], 'z')
+    """
+
+    base: Vocabulary
+    later: tuple[int | str, ...] = ()
+    code_of: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.base) + len(self.later)
+
+    def grow(self, names: Iterable[int | str]) -> GrownVocabulary:
+        """Return one that knows these too; those that it knows already keep their codes."""
+        later, code_of = list(self.later), dict(self.code_of)
+        wanted = list(dict.fromkeys(names))
+        for name, code in zip(wanted, self.encode(wanted), strict=True):
+            if code == UNKNOWN and str(name) not in code_of:
+                code_of[str(name)] = len(self.base) + len(later)
+                later.append(name)
+        return GrownVocabulary(self.base, tuple(later), code_of) if len(later) > len(self.later) else self
+
+    def encode(self, raw: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
+        """Return the code of each name, -1 where it is unknown: (B,) int64."""
+        code_B = self.base.encode(raw)
+        for place in np.flatnonzero(code_B == UNKNOWN).tolist() if self.code_of else ():
+            code_B[place] = self.code_of.get(str(raw[place]), UNKNOWN)
+        return code_B
+
+    def decode(self, codes: Sequence[int] | NDArray[Any]) -> list[int | str]:
+        """Return the name of each code."""
+        return [self[int(code)] for code in codes]
+
+    def __getitem__(self, code: int) -> int | str:
+        return self.base[code] if code < len(self.base) else self.later[code - len(self.base)]
