@@ -8,10 +8,16 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
+from aisle.environment.torch_build import torch_build
+
 # What a result can depend on. Anything else is found with `pip freeze`.
-PACKAGES = ("aisle", "torch", "numpy", "polars", "scipy", "safetensors", "pydantic", "tensorboard")
+PACKAGES = (
+    "aisle", "torch", "numpy", "polars", "scipy", "safetensors", "pydantic", "tensorboard",
+    "onnx", "onnxruntime", "onnxruntime-gpu", "faiss-cpu", "faiss-gpu", "fastapi", "uvicorn", "cryptography",
+)  # fmt: skip
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")
 _COMMAND_TIMEOUT_S = 10
 
@@ -24,11 +30,14 @@ def environment(source: Path | None = None) -> dict[str, object]:
     """
     return {
         "python": platform.python_version(),
+        "python_free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+        "machine": platform.machine(),
         "system": platform.platform(),
         "cpu": cpu(),
         "memory_bytes": _memory_bytes(),
         "gpus": gpus(),
         "packages": packages(),
+        "torch_build": torch_build(),
         "git_commit": git_commit(source or Path(__file__)),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
