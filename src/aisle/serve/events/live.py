@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from aisle.bundle.question import RawEvent
 from aisle.serve.events.config import KINDS, EventsConfig
-from aisle.serve.events.protocol import LiveEvent
 
 
 class Key(NamedTuple):
@@ -33,7 +33,7 @@ class Entry:
         owner: of a session, the user it belongs to.
     """
 
-    events: tuple[LiveEvent, ...] = ()
+    events: tuple[RawEvent, ...] = ()
     last_row: int = 0
     owner: str | None = None
 
@@ -85,7 +85,7 @@ class LiveHistories:
             self._entries.popitem(last=False)
         return fill.stale
 
-    def add(self, key: Key, row: int, event: LiveEvent) -> None:
+    def add(self, key: Key, row: int, event: RawEvent) -> None:
         """Take a stored event in."""
         self._mark(key)
         entry = self._entries.get(key)
@@ -112,7 +112,7 @@ class LiveHistories:
                 fill.stale.add(key)
 
 
-def unexpired(events: Sequence[LiveEvent], since_us: int, now_us: int, config: EventsConfig) -> tuple[LiveEvent, ...]:
+def unexpired(events: Sequence[RawEvent], since_us: int, now_us: int, config: EventsConfig) -> tuple[RawEvent, ...]:
     """Keep the events at or after a time whose lifetime is not over.
 
     Args:
@@ -128,5 +128,5 @@ def unexpired(events: Sequence[LiveEvent], since_us: int, now_us: int, config: E
     return tuple(event for event in kept if event.time_us >= alive_us[event.event])
 
 
-def _time(event: LiveEvent) -> int:
+def _time(event: RawEvent) -> int:
     return event.time_us

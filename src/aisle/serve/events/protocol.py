@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from aisle.bundle.question import RawEvent
 from aisle.errors import AisleError
 from aisle.schema.events import Event
 
@@ -50,14 +51,6 @@ class Shopper:
     session_id: str | None = None
 
 
-class LiveEvent(NamedTuple):
-    """What a recommendation needs to know of an event."""
-
-    item_id: str
-    event: str
-    time_us: int
-
-
 @dataclass(frozen=True, slots=True)
 class Live:
     """What the store knows of a shopper.
@@ -69,7 +62,7 @@ class Live:
     """
 
     user_id: str | None
-    events: tuple[LiveEvent, ...] = ()
+    events: tuple[RawEvent, ...] = ()
     erased: bool = False
 
 

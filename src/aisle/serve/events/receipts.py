@@ -14,9 +14,9 @@ def pseudonym(user_id: str, salt: bytes) -> str:
     return hashlib.blake2b(user_id.encode(), key=salt, digest_size=16).hexdigest()
 
 
-def new_receipt(time_us: int, events: int, served: int, sessions: int) -> Receipt:
-    """Return a receipt with a number of its own."""
-    return Receipt(f"erasure-{secrets.token_hex(8)}", time_us, events, served, sessions)
+def new_receipt_id() -> str:
+    """Return a number for a receipt that no other has."""
+    return f"erasure-{secrets.token_hex(8)}"
 
 
 def erase_user(connection: sqlite3.Connection, user_id: str, known_as: str, time_us: int) -> tuple[Receipt, list[str]]:
@@ -26,14 +26,13 @@ def erase_user(connection: sqlite3.Connection, user_id: str, known_as: str, time
         "SELECT session_id FROM events WHERE user_id = :user AND session_id IS NOT NULL"
     )
     sessions = [row[0] for row in connection.execute(query, {"user": user_id})]
-    # Nobody else's list goes, even where two people used one session.
-    theirs = [(user_id, session) for session in sessions]
     served = connection.execute("DELETE FROM served WHERE user_id = ?", (user_id,)).rowcount
-    for _, session in theirs:
+    for session in sessions:
+        # Nobody else's list goes, even where two people used one session.
         served += connection.execute("DELETE FROM served WHERE session_id = ? AND user_id IS NULL", (session,)).rowcount
     events = connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
     connection.execute("DELETE FROM sessions WHERE user_id = ?", (user_id,))
-    receipt = new_receipt(time_us, events, served, len(sessions))
+    receipt = Receipt(new_receipt_id(), time_us, events, served, len(sessions))
     row = (receipt.receipt_id, known_as, time_us, events, served, len(sessions))
     connection.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, 1)", row)
     return receipt, sessions

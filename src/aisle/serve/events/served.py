@@ -25,6 +25,7 @@ class ServedQueue:
         self._write = write
         self._waiting: list[Served] = []
         self._writing = 0
+        self._pending: set[asyncio.Future[int]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._logged = self._dropped = 0
 
@@ -47,9 +48,17 @@ class ServedQueue:
             return
         lists, self._waiting = self._waiting, []
         self._writing += len(lists)
-        self._write(lists).add_done_callback(lambda done: self._written(len(lists), done))
+        writing = self._write(lists)
+        self._pending.add(writing)
+        writing.add_done_callback(lambda done: self._settle(len(lists), done))
 
-    def _written(self, count: int, done: asyncio.Future[int]) -> None:
+    async def written(self) -> None:
+        """Wait until everything that was begun is written or lost."""
+        if self._pending:
+            await asyncio.wait(self._pending)
+
+    def _settle(self, count: int, done: asyncio.Future[int]) -> None:
+        self._pending.discard(done)
         self._writing -= count
         if done.cancelled() or done.exception() is not None:
             self._dropped += count

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
+from aisle.bundle.question import RawEvent
 from aisle.serve.events import receipts
 from aisle.serve.events.check import check_events, check_user
 from aisle.serve.events.config import DAY_US, KINDS, EventsConfig
 from aisle.serve.events.file import connect_reader, connect_writer, prepare_file, take_lock
 from aisle.serve.events.live import Entry, Key, LiveHistories, unexpired
-from aisle.serve.events.protocol import Appended, Live, LiveEvent, Receipt, Served, Shopper, StoredEvent
+from aisle.serve.events.protocol import Appended, Live, Receipt, Served, Shopper, StoredEvent
 from aisle.serve.events.served import ServedQueue
 from aisle.serve.events.sessions import Written, write_events
 from aisle.serve.events.sqlite_log import SqliteLog
@@ -93,7 +94,7 @@ class SqliteStore:
         now_us = _now_us()
         answers = []
         for one, user in zip(shoppers, users, strict=True):
-            events: tuple[LiveEvent, ...] = () if user is None else found[Key("user", user)].events
+            events: tuple[RawEvent, ...] = () if user is None else found[Key("user", user)].events
             if one.session_id is not None and (anonymous := sessions[Key("session", one.session_id)].events):
                 # A set: what becomes the user's between the two reads is in both.
                 events = tuple(sorted({*events, *anonymous}, key=lambda event: event.time_us))[-self._config.live_events :]

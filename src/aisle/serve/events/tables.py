@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from aisle.bundle.question import RawEvent
 from aisle.schema.events import Event
 from aisle.serve.events.live import Entry, Key
-from aisle.serve.events.protocol import LiveEvent, Served, StoredEvent
+from aisle.serve.events.protocol import Served, StoredEvent
 
 VERSION = 1
 # "aisl" in ASCII: tells our files from everybody else's databases.
@@ -111,7 +112,7 @@ def _read_entry(connection: sqlite3.Connection, key: Key, limit: int) -> Entry:
     query = f"SELECT item_id, event, time_us, row FROM events WHERE {where} ORDER BY time_us DESC, row DESC LIMIT ?"  # noqa: S608
     rows = connection.execute(query, (key.id, limit)).fetchall()
     rows.reverse()
-    events = tuple(LiveEvent(item, Event(kind).name, time_us) for item, kind, time_us, _ in rows)
+    events = tuple(RawEvent(item, Event(kind).name, time_us) for item, kind, time_us, _ in rows)
     owner = owner_of(connection, key.id) if key.kind == "session" else None
     return Entry(events, max((row[3] for row in rows), default=0), owner)
 
