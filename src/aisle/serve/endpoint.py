@@ -1,0 +1,133 @@
+"""The way from bytes to a handler: key, body, contract; a handler sees what fits or is not called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from aisle.serve import keys
+from aisle.serve.problems import ProblemError
+from aisle.serve.service import Service
+from aisle.serve.visit import JSON, Reply, Visit
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Model = TypeVar("Model", bound=BaseModel)
+
+_SHOWN = 80  # letters of a wrong value that are shown
+
+
+class GoneError(Exception):
+    """The caller closed the connection before the answer."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An ASGI application for one path and method.
+
+    Attributes:
+        name: for metrics and logs.
+        handle: (service, visit, body) -> reply.
+        scope: what a key must allow; "open" = no key is asked for, None = any key.
+        body: contract of the body; None = there is none.
+        query: contract of the query; None = the query is not looked at. One of `body` and `query` is given to `handle`.
+    """
+
+    name: str
+    handle: Callable[[Service, Visit, Any], Awaitable[Reply]]
+    scope: keys.Scope | str | None = None
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        service: Service = scope["app"]
+        visit: Visit = scope["aisle.visit"]
+        visit.endpoint, visit.params = self.name, scope.get("path_params", {})
+        if self.scope != "open":
+            record = service.keys.admit(visit.key, self.scope)  # type: ignore[arg-type]
+            visit.caller = None if record is None else record.name
+        asked: BaseModel | None = None
+        if self.body is not None:
+            content = await read_body(visit, receive, service.settings.max_body_bytes)
+            asked = parse(self.body, content)
+        elif self.query is not None:
+            asked = fit(self.query, visit.query)
+        reply = await self.handle(service, visit, asked)
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.head})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+async def read_body(visit: Visit, receive: Receive, limit_bytes: int) -> bytes:
+    """Read a JSON body.
+
+    Raises:
+        ProblemError: E062 (413) for one that is too large, before it is read; E063 (415) for one that is not said to be JSON.
+        GoneError: when the caller goes away.
+    """
+    if visit.content_length is not None and visit.content_length > limit_bytes:
+        raise _too_large(limit_bytes)
+    if visit.content_type != JSON:
+        seen = "none" if visit.content_type is None else visit.content_type.decode("latin-1")[:_SHOWN]
+        raise ProblemError(415, f"the content type is {seen}", hint="send `Content-Type: application/json`", code="E063")
+    chunks: list[bytes] = []
+    size_bytes = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise GoneError
+        chunk = message.get("body", b"")
+        size_bytes += len(chunk)
+        if size_bytes > limit_bytes:
+            raise _too_large(limit_bytes)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def parse(model: type[Model], content: bytes) -> Model:
+    """Make a contract of JSON.
+
+    Raises:
+        ProblemError: E060 (400) for what is no JSON, E061 (422) for what does not fit.
+    """
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise unfit(error) from error
+
+
+def fit(model: type[Model], values: dict[str, str]) -> Model:
+    """Make a contract of the words of a query.
+
+    Raises:
+        ProblemError: E061 (422) for what does not fit.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise unfit(error) from error
+
+
+def unfit(error: ValidationError) -> ProblemError:
+    """Say what is wrong with a body or a query: the first thing, and how many others."""
+    first = error.errors(include_url=False)[0]
+    others = error.error_count() - 1
+    if first["type"] == "json_invalid":
+        return ProblemError(400, f"the body is no JSON: {first['msg']}", hint="send one JSON object in UTF-8", code="E060")
+    where = ".".join(str(part) for part in first["loc"]) or "the body"
+    seen = repr(first["input"])
+    seen = seen if len(seen) <= _SHOWN else seen[:_SHOWN] + "..."
+    more = f" (and {others} more)" if others else ""
+    hint = "/openapi.json says what fits, /docs shows it"
+    return ProblemError(422, f"{where} is {seen}: {first['msg']}{more}", hint=hint, code="E061")
+
+
+def _too_large(limit_bytes: int) -> ProblemError:
+    return ProblemError(
+        413, f"the body has more than {limit_bytes:,} bytes", hint="send less at a time, in several requests", code="E062"
+    )

@@ -1,0 +1,105 @@
+"""The parts of a running service, how they start, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from aisle.serve.answering import Asked, Given, answer_all
+from aisle.serve.batcher import Batcher, Limits
+from aisle.serve.events.protocol import EventStore
+from aisle.serve.keys import Keys
+from aisle.serve.logs import Log
+from aisle.serve.metrics import Metrics
+from aisle.serve.reload import Opener, Reloader
+from aisle.serve.settings import Settings
+from aisle.serve.slots import Slots
+
+_EXPIRE_EVERY_S = 3600.0
+
+StoreOpener = Callable[[], Awaitable[EventStore | None]]
+
+
+class Service:
+    """Everything that handlers share; `start` belongs to the event loop that answers.
+
+    Args:
+        settings: how to serve.
+        slots: the models, not loaded yet.
+        opener: opens and tries a bundle.
+        open_store: opens what keeps events; its None = events are refused.
+    """
+
+    batcher: Batcher[Asked, Given]
+    openapi: bytes = b""  # put here by `make_app`, which knows the operations
+
+    def __init__(self, settings: Settings, slots: Slots, opener: Opener, open_store: StoreOpener) -> None:
+        self.settings, self.slots = settings, slots
+        self.keys, self.log = Keys(settings.keys), Log(settings.log_level)
+        self.store: EventStore | None = None
+        self.metrics = Metrics(slots, lambda: self.batcher.waiting, self._event_counts)
+        self.reloader = Reloader(slots, opener, self.log, self.metrics)
+        self.draining = False
+        self._open_store = open_store
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model answers and nobody has asked the service to end."""
+        return self.slots.ready and not self.draining
+
+    async def start(self) -> None:
+        """Start the inference thread and open the store; models are loaded by `load`.
+
+        Raises:
+            AisleError: when the store cannot be opened.
+        """
+        limits = Limits(
+            self.settings.max_batch,
+            self.settings.max_waiting,
+            self.settings.latency_budget_ms / 1000,
+            self.settings.answer_timeout_s,
+        )
+        self.batcher = Batcher(answer_all, limits, "inference", self.metrics.batch)
+        self.store = await self._open_store()
+        if self.store is not None:
+            self._tasks.append(asyncio.create_task(self._expire(self.store)))
+
+    async def load(self) -> None:
+        """Load every model, then follow their sources.
+
+        Raises:
+            AisleError: when one is refused: a service without its models does not start.
+        """
+        for slot in self.slots:
+            await self.reloader.load(slot)
+        # What is loaded stays: the collector need not walk through it again and again, which is felt in the slowest answers.
+        gc.collect()
+        gc.freeze()
+        if self.settings.watch_s:
+            self._tasks.append(asyncio.create_task(self.reloader.watch(self.settings.watch_s)))
+
+    async def stop(self) -> None:
+        """Finish what waits, write what is to be written, and end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.batcher.close()
+        if self.store is not None:
+            await self.store.close()
+        self.log.write("info", "service-stopped", "the service has ended")
+        await asyncio.to_thread(self.log.close)
+
+    async def _expire(self, store: EventStore) -> None:
+        while True:
+            try:
+                removed = await store.expire(time.time_ns() // 1000)
+                self.log.write("info", "events-expired", f"{sum(removed.values())} events have outlived their time")
+            except Exception as error:  # a full disk now may be mended in an hour
+                self.log.failure("events-expire-failed", error)
+            await asyncio.sleep(_EXPIRE_EVERY_S)
+
+    def _event_counts(self) -> Mapping[str, int]:
+        return {} if self.store is None else self.store.counts()

@@ -1,0 +1,88 @@
+"""Every setting of the service, and the one file that reads `AISLE_*` from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aisle.errors import AisleError, did_you_mean
+
+PREFIX = "AISLE_"
+# What other parts of aisle, its tests and its benchmarks read; anything else that starts with AISLE_ is a misspelt setting.
+OTHERS = frozenset({"AISLE_PUBLIC_DATA"})
+
+
+class Settings(BaseModel):
+    """How the service listens, batches, limits and keeps; each may be set as AISLE_<NAME> or by its option.
+
+    Times in seconds or milliseconds, as the name says. The defaults are for one process on 2 cores.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    host: str = Field("127.0.0.1", description="address to listen on; only loopback without keys")
+    port: int = Field(8000, ge=0, le=65535, description="port; 0 takes a free one and prints it")
+    keys: Path | None = Field(None, description="file of API keys, as `aisle serve --new-key` writes it")
+    insecure_no_keys: bool = Field(False, description="listen beyond loopback without keys")
+    cors_origins: tuple[str, ...] = Field((), description="origins of pages that may call the service, comma-separated")
+
+    max_batch: int = Field(32, ge=1, le=4096, description="questions that are scored together at most")
+    max_waiting: int = Field(1024, ge=1, description="questions that may wait; one more gets 503")
+    latency_budget_ms: float = Field(250.0, gt=0, description="longest wait before a question is scored; beyond it 503")
+    answer_timeout_s: float = Field(10.0, gt=0, description="longest time for an answer that is being made")
+    max_bulk: int = Field(256, ge=1, le=4096, description="questions in one call of /v1/recommend/batch")
+
+    max_body_bytes: int = Field(1 << 20, ge=1024, description="largest request body; beyond it 413")
+    header_timeout_s: float = Field(5.0, gt=0, description="time for the head of a request to arrive")
+    body_timeout_s: float = Field(10.0, gt=0, description="time for a whole request to arrive")
+    keep_alive_s: float = Field(15.0, gt=0, description="time that an idle connection is kept")
+    max_connections: int = Field(1000, ge=1, description="open connections; one more gets 503")
+
+    drain_s: float = Field(1.0, ge=0, description="after SIGTERM: time as not ready before connections are no longer taken")
+    shutdown_timeout_s: float = Field(30.0, gt=0, description="after SIGTERM: longest time for open requests")
+    watch_s: float = Field(5.0, ge=0, description="how often to look for a new bundle at the source; 0 = never")
+
+    events: str | None = Field(None, description="where events are kept: a folder, or redis://...; none = events are refused")
+    events_days: float = Field(30.0, gt=0, description="time to live of events, in days")
+    impressions: bool = Field(True, description="log what was shown, where events are kept")
+    max_impressions: int = Field(50_000, ge=1, description="served lists that wait to be logged; more are dropped and counted")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level of log lines")
+    access_log: bool = Field(True, description="one log line a request")
+
+
+def read_settings(environment: Mapping[str, str] | None = None, **options: Any) -> Settings:
+    """Return the settings: options given on the command line, then the environment, then the defaults.
+
+    Args:
+        environment: by default that of this process.
+        options: values by setting; None = not given.
+
+    Raises:
+        AisleError: E080 for an AISLE_ variable that is no setting, or a value that does not fit.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for name, text in environment.items():
+        if not name.startswith(PREFIX) or name in OTHERS:
+            continue
+        setting = name.removeprefix(PREFIX).lower()
+        if setting not in Settings.model_fields:
+            known = [PREFIX + field.upper() for field in Settings.model_fields]
+            raise AisleError(f"the environment sets {name}, which is no setting", hint=did_you_mean(name, known), code="E080")
+        values[setting] = [part for part in text.split(",") if part] if setting == "cors_origins" else text
+    values |= {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise AisleError(
+            f"setting {name} is {first['input']!r}: {first['msg']}",
+            hint=f"{Settings.model_fields[name].description}; set {PREFIX}{name.upper()} or --{name.replace('_', '-')}",
+            code="E080",
+        ) from error
