@@ -1,0 +1,176 @@
+"""A bundle of the size that is to be measured, made without training: SASRec with random weights, simulated shoppers and items.
+
+What is measured is time, which does not depend on what the weights are, with one exception: how well an approximate index
+finds the best items depends on how the vectors lie. Trained ones lie in groups; these are drawn so too: an item is the centre of
+its group plus half as much noise. Events are drawn from the same groups, three of which each shopper is fond of.
+"""
+
+# U users   V items   D width   G groups   E events
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aisle import __version__
+from aisle.bundle import layout
+from aisle.bundle.bundle import Bundle, knowledge_json
+from aisle.bundle.catalogue import Catalogue, Named, write_catalogue
+from aisle.bundle.golden import golden_questions, make_golden, write_golden
+from aisle.bundle.index import IndexConfig, build_index
+from aisle.bundle.manifest import MANIFEST_NAME, About, Manifest, ModelAbout, Versions, write_manifest
+from aisle.bundle.scorer_vectors import VectorScorer
+from aisle.bundle.scorers import load_scorer
+from aisle.experiment.recipe import Recipe, load_recipe, recipe_as_dict
+from aisle.export.scorers import export_scorer
+from aisle.export.versions import versions
+from aisle.features.histories import Histories
+from aisle.features.vocabulary import Vocabulary, vocabulary_arrays
+from aisle.models.next_item import NextItem
+from aisle.recommend.knowledge import Knowledge, Memory
+from aisle.recommend.rules import Rules
+from aisle.schema.events import Event
+from aisle.storage.arrays import file_sha256
+from aisle.storage.atomic import atomic_folder
+from aisle.storage.strings import Strings
+
+_ITEMS_A_GROUP, _FOND_OF, _NOISE = 500, 3, 0.5
+_LAST_EVENT_US = 1_790_000_000_000_000  # of everybody, in 2026
+_SAMPLES = 512
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large.
+
+    Attributes:
+        items: V.
+        users: U, each with a history of `history` events.
+        history: events a shopper; what the model reads too.
+        width: D.
+        blocks: of the transformer.
+        categories: of the catalogue, of the same size.
+        seed: of everything.
+    """
+
+    items: int = 50_000
+    users: int = 20_000
+    history: int = 50
+    width: int = 64
+    blocks: int = 2
+    categories: int = 20
+    seed: int = 1
+
+
+def make_bundle(size: Size, folder: Path, *, overwrite: bool = False) -> Manifest:
+    """Write a bundle of some size."""
+    rng = np.random.default_rng(size.seed)
+    group_V, item_VD = _items(size, rng)
+    known = _histories(size, group_V, rng)
+    recipe = _recipe(size)
+    model = NextItem.untrained(recipe.parameters, np.ones(size.items, np.bool_), seed=size.seed)
+    with torch.no_grad():
+        model.item.weight.copy_(torch.from_numpy(item_VD))
+    model.eval()
+    popular_V = np.bincount(known.item, minlength=size.items).astype(np.float32)
+    shop = _catalogue(size, rng)
+    knowledge = Knowledge("sasrec", popular_V, shop.shelf, Rules(), Memory(tuple(recipe.split.positive_events)))
+    users, items = _ids("u", size.users), _ids("i", size.items)
+    with atomic_folder(folder, overwrite=overwrite, marker=MANIFEST_NAME) as partial:
+        _write_json(partial / layout.RECIPE_NAME, recipe_as_dict(recipe))
+        _write_json(partial / layout.METRICS_NAME, {})
+        _write_json(partial / layout.KNOWLEDGE_NAME, knowledge_json(knowledge))
+        arrays: dict[str, NDArray[Any]] = {"fallback": popular_V, **known.arrays("known")}
+        arrays |= vocabulary_arrays("users", users) | vocabulary_arrays("items", items)
+        layout.write_arrays(partial / layout.ARRAYS, arrays)
+        (partial / layout.CATALOGUE).mkdir()
+        write_catalogue(partial / layout.CATALOGUE, shop)
+        report = export_scorer(model, recipe.model, recipe.parameters, partial / layout.MODEL)
+        index = _index(partial, known, rng)
+        about = _about(size, partial, recipe, report.kind, index)
+        write_manifest(partial, about)
+        eager = replace(Bundle.open(partial, check=False), scorer=model, nearest=None)
+        questions = golden_questions(users.decode(range(200)), items.decode(range(200)), ["view"], count=32)
+        write_golden(partial / layout.GOLDEN_NAME, make_golden(eager, questions))
+        return write_manifest(partial, about)
+
+
+def _items(size: Size, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the group and the vector of each item: (V,), (V, D)."""
+    n_groups = max(1, size.items // _ITEMS_A_GROUP)
+    centre_GD = rng.standard_normal((n_groups, size.width), np.float32)
+    group_V = rng.integers(n_groups, size=size.items)
+    item_VD = centre_GD[group_V] + np.float32(_NOISE) * rng.standard_normal((size.items, size.width), np.float32)
+    return group_V, item_VD / np.float32(np.sqrt(size.width))
+
+
+def _histories(size: Size, group_V: NDArray[np.int64], rng: np.random.Generator) -> Histories:
+    """Return U histories of different items, most of the groups that a shopper is fond of."""
+    by_group = np.argsort(group_V, kind="stable")
+    begin_G = np.searchsorted(group_V[by_group], np.arange(int(group_V.max()) + 2))
+    fond_UF = rng.integers(len(begin_G) - 1, size=(size.users, _FOND_OF))
+    group_UL = np.take_along_axis(fond_UF, rng.integers(_FOND_OF, size=(size.users, size.history)), axis=1)
+    place_UL = begin_G[group_UL] + (rng.random(group_UL.shape) * (begin_G[group_UL + 1] - begin_G[group_UL])).astype(np.int64)
+    item_E = by_group[place_UL.ravel()].astype(np.int32)
+    offsets = np.arange(size.users + 1, dtype=np.int64) * size.history
+    time_E = np.tile(_LAST_EVENT_US - 60_000_000 * np.arange(size.history, 0, -1, dtype=np.int64), size.users)
+    return Histories(offsets, item_E, np.full(len(item_E), Event.view, np.uint8), time_E)
+
+
+def _catalogue(size: Size, rng: np.random.Generator) -> Catalogue:
+    names = Vocabulary(Strings.pack([f"category-{number:02}" for number in range(size.categories)]))
+    category = Named(rng.integers(size.categories, size=size.items).astype(np.int32), names)
+    price_V = rng.lognormal(3, 1, size.items).astype(np.float32).round(2)
+    available_V = (rng.random(size.items) < 0.95).astype(np.float32)
+    titles = Strings.pack(f"item number {number}" for number in range(size.items))
+    return Catalogue(size.items, titles, category, None, price_V, available_V)
+
+
+def _recipe(size: Size) -> Recipe:
+    numbers = {"width": size.width, "length": size.history, "blocks": size.blocks, "heads": 2}
+    return load_recipe("sasrec", [f"parameters.{name}={number}" for name, number in numbers.items()])
+
+
+def _index(folder: Path, known: Histories, rng: np.random.Generator) -> dict[str, Any]:
+    scorer = load_scorer(folder / layout.MODEL)
+    if not isinstance(scorer, VectorScorer):
+        raise TypeError(f"SASRec is served as {type(scorer).__name__}, which has no vectors")
+    user_S = rng.choice(len(known), min(_SAMPLES, len(known)), replace=False)
+    vector_SD = scorer.user_vectors(user_S, known.take(user_S))
+    report = build_index(scorer.item_vectors, scorer.scorable_V, IndexConfig(), folder / layout.INDEX, vector_SD)
+    return {**asdict(report), "dim": int(scorer.item_vectors.shape[1])}
+
+
+def _about(size: Size, folder: Path, recipe: Recipe, kind: str, index: dict[str, Any]) -> About:
+    return About(
+        name="sasrec",
+        created="2026-01-01T00:00:00+00:00",
+        versions=Versions(aisle=__version__, **versions(folder / layout.MODEL)),
+        dataset_sha256="none: simulated",
+        recipe_sha256=file_sha256(folder / layout.RECIPE_NAME),
+        model=ModelAbout(
+            recipe=recipe.model,
+            kind=recipe.model,
+            scorer=kind,
+            n_users=size.users,
+            n_items=size.items,
+            width=size.width,
+            max_history=size.history,
+        ),
+        tolerance=1e-4,
+        index=index,
+    )
+
+
+def _ids(letter: str, count: int) -> Vocabulary:
+    return Vocabulary(Strings.pack(f"{letter}{number:07}" for number in range(count)))
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1, default=str) + "\n")
