@@ -112,7 +112,7 @@ def build_faiss(exact: ExactIndex, config: IndexConfig, folder: Path, tune_SD: N
     about: dict[str, Any] = {"kind": config.kind, "threads": config.threads, "refine": config.refine, "lists": None}
     about["codes"] = config.codes or (choose_codes(len(place_N), exact.item_VD.shape[1]) if config.kind == "ivf" else "sq8")
     make = _make_ivf if config.kind == "ivf" else _make_hnsw
-    faiss.omp_set_num_threads(config.threads)
+    faiss.omp_set_num_threads(config.build_threads)
     index, about["lists"] = make(faiss, exact.item_VD, place_N, config, about["codes"])
     for start in range(0, len(place_N), _BLOCK):
         index.add(np.ascontiguousarray(exact.item_VD[place_N[start : start + _BLOCK]]))

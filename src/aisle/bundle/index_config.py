@@ -66,7 +66,8 @@ class IndexConfig:
         effort: what a search looks at: lists of "ivf", items of "hnsw"; None = the least that reaches `recall`.
         recall: share of the exact list that `effort` is tuned to find, at k = 10 and at k = 500.
         refine: an approximate search fetches so many times k and scores them exactly with the item matrix.
-        threads: of FAISS.
+        threads: of a search by FAISS; a service that answers many at once is faster with 1.
+        build_threads: of making the index.
         seed: of the clustering.
     """
 
@@ -80,10 +81,11 @@ class IndexConfig:
     recall: float = 0.98
     refine: int | None = None
     threads: int = 1
+    build_threads: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        numbers = {name: getattr(self, name) for name in ("links", "build_effort", "threads")}
+        numbers = {name: getattr(self, name) for name in ("links", "build_effort", "threads", "build_threads")}
         numbers |= {name: getattr(self, name) or 1 for name in ("lists", "code_bytes", "effort", "refine")}
         for name, value in numbers.items():
             if value < 1:
