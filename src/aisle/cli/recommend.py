@@ -5,25 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import polars as pl
 
+from aisle.cli.bundle_lists import Ask, recommend_from_bundle
 from aisle.cli.output import JSON_OPTION, print_json, print_table
-from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError
-from aisle.experiment.recommender import Recommender
-from aisle.experiment.request import Request
-from aisle.experiment.run import read_run
+from aisle.recommend.rules import Rules
 from aisle.storage.atomic import storage_errors, write_atomic
+
+if TYPE_CHECKING:  # with --bundle nothing that needs torch is loaded
+    from aisle.dataset.reader import Dataset
+    from aisle.experiment.recommender import Recommender
 
 _SHOWN = ("title", "category", "brand", "price")
 _HISTORY_SHOWN = 5
 
 
 @click.command("recommend")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option("--bundle", type=click.Path(path_type=Path), help="Recommend from a bundle instead of a run: no torch, no dataset.")
 @click.option("--user", "users", multiple=True, help="Raw user id; repeatable. Unknown ones get popular items, and it is said.")
 @click.option("--item", "items", multiple=True, help="Raw item id: print items like it instead; repeatable.")
 @click.option("--all-users", is_flag=True, help="Every user of the dataset; needs --out.")
@@ -42,7 +45,8 @@ _HISTORY_SHOWN = 5
 )
 @JSON_OPTION
 def command(
-    run: Path,
+    run: Path | None,
+    bundle: Path | None,
     users: tuple[str, ...],
     items: tuple[str, ...],
     all_users: bool,
@@ -57,7 +61,7 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Recommend from RUN's model, each item with the reason why it is there.
+    """Recommend from RUN's model, or from a bundle's, each item with the reason why it is there.
 
     Rules given here take the place of the same ones in the recipe's [rules].
 
@@ -66,6 +70,7 @@ def command(
       aisle recommend runs/ncf --user u0000017 --user u0000042
       aisle recommend runs/ncf --item i0000123 --k 5
       aisle recommend runs/ncf --all-users --out recs.parquet
+      aisle recommend --bundle runs/demo/bundle --all-users --out recs.parquet
       aisle recommend runs/two-stage --user u0000017 --exclude-event purchase --max-per-category 3 --max-price 50
     """
     _check_question({"--user": users, "--item": items, "--all-users": all_users})
@@ -81,28 +86,46 @@ def command(
     given = {name: value for name, value in rules.items() if value not in ((), False, None)}
     if items and (candidates or keep_seen or given):
         raise AisleError("--candidate, --keep-seen and rules are for --user", hint="leave them out with --item", code="E903")
+    if (run is None) == (bundle is None):
+        raise AisleError(
+            "a run or a bundle is needed" if run is None else "RUN and --bundle are two models",
+            hint="`aisle recommend RUN ...` or `aisle recommend --bundle BUNDLE ...`",
+            code="E903",
+        )
+    ask = Ask(users, items, k, not keep_seen, candidates or None, given, out, as_json)
+    if bundle is not None:
+        recommend_from_bundle(bundle, ask)
+    else:
+        assert run is not None
+        _recommend_from_run(run, ask)
+
+
+def _recommend_from_run(run: Path, ask: Ask) -> None:
+    from aisle.experiment.request import Request  # noqa: PLC0415 - loads torch
+    from aisle.experiment.run import read_run  # noqa: PLC0415
+
     done = read_run(run)
     model, dataset = done.recommender(), done.dataset()
-    # An id that was typed twice is one question.
-    asked: list[Any] = dataset.users.decode(range(dataset.n_users)) if all_users else list(dict.fromkeys(users))
+    # An id that was typed twice is one question; nobody named is everybody.
+    asked: list[Any] = list(dict.fromkeys(ask.users)) or dataset.users.decode(range(dataset.n_users))
     removed = None
-    if items:
-        table, what = model.similar_items(list(dict.fromkeys(items)), k=k), "similar_items"
+    if ask.items:
+        table, what = model.similar_items(list(dict.fromkeys(ask.items)), k=ask.k), "similar_items"
     else:
-        kept = replace(model.recipe.rules, **given)  # type: ignore[arg-type]  # each value is that of its option
-        answer = model.answer(asked, Request(k, not keep_seen, candidates or None, rules=kept))
+        kept: Rules = replace(model.recipe.rules, **ask.rules)
+        answer = model.answer(asked, Request(ask.k, ask.filter_seen, ask.candidates, rules=kept))
         table, removed, what = answer.table, answer.removed, "recommendations"
-    if out is not None:
-        _write(table, out)
-    if as_json:
-        told = {what: table.to_dicts()} if out is None else {"rows": len(table), "out": str(out)}
+    if ask.out is not None:
+        _write(table, ask.out)
+    if ask.as_json:
+        told = {what: table.to_dicts()} if ask.out is None else {"rows": len(table), "out": str(ask.out)}
         print_json({"run": str(run), **told, **({} if removed is None else {"removed": removed.to_dicts()})})
-    elif out is not None:
-        whom = f"{len(items):,} items" if items else f"{len(asked):,} users"
-        click.echo(f"{len(table):,} {what.replace('_', ' ')} for {whom} in {out}")
-    elif items:
+    elif ask.out is not None:
+        whom = f"{len(ask.items):,} items" if ask.items else f"{len(asked):,} users"
+        click.echo(f"{len(table):,} {what.replace('_', ' ')} for {whom} in {ask.out}")
+    elif ask.items:
         _say_similar(table, dataset)
-        for item in sorted(set(items) - {str(asked) for asked in table["item_id"]}):
+        for item in sorted(set(ask.items) - {str(asked) for asked in table["item_id"]}):
             click.echo(f"the model knows nothing like {item}")
     else:
         for user in asked:

@@ -35,6 +35,7 @@ from aisle.schema.events import Event
 from aisle.storage.arrays import file_sha256
 from aisle.storage.atomic import atomic_folder
 
+_LEAST_TOLERANCE = 1e-6  # of models that answer with the same numbers everywhere: sums in another order
 _SAMPLED_IDS = 2_000  # users and items that golden requests are about
 _SAMPLED_USERS = 512  # whose vectors an index is tuned and measured with
 
@@ -99,7 +100,7 @@ def export_run(
         scorer = json.loads((folder / layout.MODEL / "scorer.json").read_text())
         about = about.model_copy(
             update={
-                "tolerance": report.tolerance,
+                "tolerance": max(report.tolerance, _LEAST_TOLERANCE),
                 "model": about.model.model_copy(update={"scorer": scorer["kind"], "width": width}),
             }
         )
