@@ -91,15 +91,15 @@ class Recommender:
             watch = dataclasses.replace(watch, validate=self._validation(train_only))
         kind = MODELS[self.recipe.model]
         self.fitted = kind.fit(self.recipe.parameters, Job(dataset, split, self.recipe.train, watch, checkpoints))
-        self._scorer: Scorer = self.fitted.model
-        self._users, self._items = dataset.users, dataset.items
-        self._context, self._shelf = context_words_of(dataset), shelf_of(dataset)
+        self.scorer: Scorer = self.fitted.model
+        self.users, self.items = dataset.users, dataset.items
+        self.context_words, self._shelf = context_words_of(dataset), shelf_of(dataset)
         self._remember(dataset.histories)
         return self
 
     def _remember(self, histories: Histories) -> None:
         """Keep what the model may know of each user, and what the user has seen, as the split's questions do."""
-        self._known, self._seen = self.memory.known(histories), self.memory.seen(histories)
+        self.known, self.seen = self.memory.known(histories), self.memory.seen(histories)
 
     @property
     def memory(self) -> Memory:
@@ -158,7 +158,7 @@ class Recommender:
             AisleError: E309 for a model loaded without its dataset, when no cases are given: it carries no test answers.
         """
         cases = self.test_cases if cases is None else cases
-        return evaluate(self._scorer, cases, config or self.recipe.evaluate, self._facts)
+        return evaluate(self.scorer, cases, config or self.recipe.evaluate, self._facts)
 
     @property
     def test_cases(self) -> Cases:
@@ -204,10 +204,10 @@ class Recommender:
 
     def answer(self, users: Sequence[Any], request: Request) -> Answer:
         """Return the lists of `recommend`, and what rules took out of them."""
-        code_B = self._users.encode(users)
+        code_B = self.users.encode(users)
         allowed, candidates = None, request.candidates
         if candidates is not None:
-            allowed = self._items.encode(candidates)
+            allowed = self.items.encode(candidates)
             allowed = allowed[allowed >= 0]
             if not len(allowed):
                 raise AisleError(
@@ -215,11 +215,11 @@ class Recommender:
                     hint="candidates are raw item ids as in the log",
                     code="E305",
                 )
-        context = None if request.context is None else self._context.encode(request.context, len(code_B))
-        seen = None if self._seen is None else self._seen.take(code_B)
-        shoppers = Shoppers(code_B, self._known.take(code_B).at(context), seen)
+        context = None if request.context is None else self.context_words.encode(request.context, len(code_B))
+        seen = None if self.seen is None else self.seen.take(code_B)
+        shoppers = Shoppers(code_B, self.known.take(code_B).at(context), seen)
         told = tell(
-            self._scorer,
+            self.scorer,
             self.knowledge,
             shoppers,
             k=request.k,
@@ -229,7 +229,7 @@ class Recommender:
         )
         lists, why = told.lists, told.reasons
         source = pl.Series("source", lists.source, dtype=pl.String)
-        table = self._table("user_id", list(users), lists, more={"source": source, **reason_columns(why, lists, self._items)})
+        table = self._table("user_id", list(users), lists, more={"source": source, **reason_columns(why, lists, self.items)})
         return Answer(table, removed_table(lists, users))
 
     def similar_items(self, items: Sequence[Any], *, k: int = 10) -> pl.DataFrame:
@@ -241,26 +241,26 @@ class Recommender:
         Raises:
             AisleError: E306 for an item that is not in the catalogue.
         """
-        codes = self._items.encode(items)
+        codes = self.items.encode(items)
         for item, code in zip(items, codes, strict=True):
             if code < 0:
                 raise AisleError(
-                    f"item {item!r} is not in this model's catalogue of {len(self._items):,} items",
+                    f"item {item!r} is not in this model's catalogue of {len(self.items):,} items",
                     hint="use a raw item id as in the log",
                     code="E306",
                 )
-        lists = similar_items(self._scorer, codes, k=k)
+        lists = similar_items(self.scorer, codes, k=k)
         return self._table("item_id", list(items), lists, answer="similar_item_id")
 
     def histories(self, users: Sequence[Any]) -> tuple[NDArray[np.int64], Histories]:
         """Return user codes, -1 for an unknown user, and what the model knows of each: (B,), B histories."""
-        code_B = self._users.encode(users)
-        return code_B, self._known.take(code_B)
+        code_B = self.users.encode(users)
+        return code_B, self.known.take(code_B)
 
     def known_events(self, user: Any) -> list[tuple[int | str, str]]:
         """Return what a user did, oldest first: raw item id and the event's name; empty for an unknown user."""
-        known = self._known.take(self._users.encode([user]))
-        return list(zip(self._items.decode(known.item), [Event(code).name for code in known.event], strict=True))
+        known = self.known.take(self.users.encode([user]))
+        return list(zip(self.items.decode(known.item), [Event(code).name for code in known.event], strict=True))
 
     def _table(
         self,
@@ -273,7 +273,7 @@ class Recommender:
         return pl.DataFrame(
             {
                 key: pl.Series([asked[row] for row in lists.row], strict=False),
-                answer: pl.Series(self._items.decode(lists.item), dtype=pl.String if self._items.kind == "string" else pl.Int64),
+                answer: pl.Series(self.items.decode(lists.item), dtype=pl.String if self.items.kind == "string" else pl.Int64),
                 "score": lists.score,
                 "rank": lists.rank,
                 **(more or {}),
@@ -283,11 +283,11 @@ class Recommender:
     def save(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write the model: one JSON file, one safetensors file. Loading needs neither the dataset nor pickle."""
         arrays = {f"model.{name}": array for name, array in self._need_fit().model.state().items()}
-        arrays |= vocabulary_arrays("users", self._users) | vocabulary_arrays("items", self._items)
-        arrays |= self._known.arrays("known")
-        arrays |= {} if self._seen is None else self._seen.arrays("seen")
+        arrays |= vocabulary_arrays("users", self.users) | vocabulary_arrays("items", self.items)
+        arrays |= self.known.arrays("known")
+        arrays |= {} if self.seen is None else self.seen.arrays("seen")
         arrays |= {"facts.fallback": self._facts.fallback, "facts.item_events": self._facts.item_events}
-        arrays |= {"facts.user_events": self._facts.user_events} | self._context.arrays() | shelf_arrays(self._shelf)
+        arrays |= {"facts.user_events": self._facts.user_events} | self.context_words.arrays() | shelf_arrays(self._shelf)
         write_saved(folder, recipe_as_dict(self.recipe), arrays, overwrite=overwrite)
 
     @classmethod
@@ -321,11 +321,11 @@ class Recommender:
         state = {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
         model = MODELS[self.recipe.model].load(self.recipe.parameters, state)
         self.fitted = Fitted(model, (), None, "cpu", 0.0)
-        self._scorer = model
-        self._users, self._items = vocabulary_of("users", arrays), vocabulary_of("items", arrays)
-        self._context, self._shelf = ContextWords.from_arrays(arrays), shelf_from(arrays)
-        self._known = Histories.from_arrays("known", arrays)
-        self._seen = Histories.from_arrays("seen", arrays) if "seen.offsets" in arrays else None
+        self.scorer = model
+        self.users, self.items = vocabulary_of("users", arrays), vocabulary_of("items", arrays)
+        self.context_words, self._shelf = ContextWords.from_arrays(arrays), shelf_from(arrays)
+        self.known = Histories.from_arrays("known", arrays)
+        self.seen = Histories.from_arrays("seen", arrays) if "seen.offsets" in arrays else None
         self._facts = Facts(arrays["facts.fallback"], arrays["facts.item_events"], arrays["facts.user_events"])
 
     def _need_fit(self) -> Fitted:
