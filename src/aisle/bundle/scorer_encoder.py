@@ -195,3 +195,8 @@ def next_item_state(files: ScorerFiles) -> dict[str, NDArray[np.generic]]:
     for name, table_VD in names.items():
         state[name] = np.where(state["trained"][:, None], table_VD - content, np.float32(0))
     return state
+
+
+def two_tower_state(files: ScorerFiles) -> dict[str, NDArray[np.generic]]:
+    """Return the state of the eager two towers, which is kept whole: what the item tower made cannot be undone."""
+    return files.weights()

@@ -10,9 +10,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from aisle.bundle.scorer_counted import counted_state, load_counted
-from aisle.bundle.scorer_encoder import load_next_item, next_item_state
-from aisle.bundle.scorer_factors import load_mf, mf_state
+from aisle.bundle.scorer_encoder import load_next_item, load_two_tower, next_item_state, two_tower_state
+from aisle.bundle.scorer_factors import fm_state, load_fm, load_mf, mf_state
 from aisle.bundle.scorer_files import ABOUT, ScorerFiles
+from aisle.bundle.scorer_pairs import deepfm_state, load_deepfm, load_ncf, ncf_state
+from aisle.bundle.scorer_stages import load_two_stage, two_stage_state
 from aisle.errors import AisleError, did_you_mean
 from aisle.recommend.scorer import Scorer
 
@@ -38,7 +40,16 @@ _COUNTED = ("popularity", "item-knn", "vs-knn", "recently-viewed", "content", "i
 _KINDS: Mapping[str, _Kind] = {
     **dict.fromkeys(_COUNTED, _Kind("counted", load_counted, counted_state)),
     "mf": _Kind("vectors", load_mf, mf_state),
+    "fm": _Kind("vectors", load_fm, fm_state),
+    "ncf": _Kind("pairs", load_ncf, ncf_state),
+    "deepfm": _Kind("pairs", load_deepfm, deepfm_state),
     **dict.fromkeys(("lstm", "sasrec", "ligr"), _Kind("encoder", load_next_item, next_item_state)),
+    "two-tower": _Kind("encoder", load_two_tower, two_tower_state),
+    "two-stage": _Kind(
+        "two-stage",
+        lambda files: load_two_stage(files, lambda folder: load_scorer(folder, threads=files.threads)),
+        lambda files: two_stage_state(files, eager_state),
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""The encoders of LSTM, SASRec and LiGR as ONNX graphs: a history as item vectors goes in, the state after it comes out."""
+"""Encoders as ONNX graphs: a history as item vectors goes in, the state after it comes out."""
 
 # B shoppers   L events of a history, padded on the right   D width   H heads   W width of a head, D / H
 
@@ -62,17 +62,17 @@ def _gates(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _blocks(graph: Graph, config: Any, weights: Weights, x_BLD: str, last_B: str) -> str:
     """Run the transformer's blocks. Of the last one only the last event's state is wanted, and nothing else is worked out."""
-    length_L = graph.add("Gather", graph.add("Shape", x_BLD), graph.constant(np.array([1])))
+    length_1 = _length(graph, x_BLD)
     zero = graph.constant([0])
-    place_LD = graph.add("Slice", graph.constant(weights["place.weight"]), zero, length_L, zero)
+    place_LD = graph.add("Slice", graph.constant(weights["place.weight"]), zero, length_1, zero)
     x_BLD = graph.add("Add", x_BLD, place_LD)
     for number in range(config.blocks - 1):
-        x_BLD = _whole_block(graph, config, _below(weights, f"blocks.{number}."), x_BLD, length_L)
+        x_BLD = _whole_block(graph, config, _below(weights, f"blocks.{number}."), x_BLD, length_1)
     x_BD = _last_block(graph, config, _below(weights, f"blocks.{config.blocks - 1}."), x_BLD, last_B)
     return graph.norm(x_BD, weights["norm.weight"], weights["norm.bias"])
 
 
-def _whole_block(graph: Graph, config: Any, weights: Weights, x_BLD: str, length_L: str) -> str:
+def _whole_block(graph: Graph, config: Any, weights: Weights, x_BLD: str, length_1: str) -> str:
     """Every event looks at itself and at those before it."""
     n_BLD = graph.norm(x_BLD, weights["norm_attention.weight"], weights["norm_attention.bias"])
     size = config.width // config.heads
@@ -84,7 +84,7 @@ def _whole_block(graph: Graph, config: Any, weights: Weights, x_BLD: str, length
     )
     weight_BHLL = graph.add("MatMul", query, key)
     later = np.triu(np.full((config.length, config.length), -np.inf, np.float32), 1)
-    mask_LL = graph.add("Slice", graph.constant(later), graph.constant([0, 0]), graph.add("Concat", length_L, length_L, axis=0))
+    mask_LL = graph.add("Slice", graph.constant(later), graph.constant([0, 0]), graph.add("Concat", length_1, length_1, axis=0))
     weight_BHLL = graph.add("Softmax", graph.add("Add", weight_BHLL, mask_LL), axis=-1)
     found_BLHW = graph.add("Transpose", graph.add("MatMul", weight_BHLL, value), perm=[0, 2, 1, 3])
     found_BLD = graph.add("Reshape", found_BLHW, graph.constant([0, 0, config.width]))
@@ -121,8 +121,7 @@ def _last_block(graph: Graph, config: Any, weights: Weights, x_BLD: str, last_B:
 
 def _later(graph: Graph, length: int, x_BLD: str, last_B1: str) -> str:
     """Say which places come after the last event: (B, 1, L) bool."""
-    size_1 = graph.add("Gather", graph.add("Shape", x_BLD), graph.constant(np.array([1])))
-    place_L = graph.add("Slice", graph.constant(np.arange(length)), graph.constant([0]), size_1)
+    place_L = graph.add("Slice", graph.constant(np.arange(length)), graph.constant([0]), _length(graph, x_BLD))
     return str(graph.add("Unsqueeze", graph.add("Greater", place_L, last_B1), graph.constant([1])))
 
 
@@ -168,3 +167,46 @@ def _single(array: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def _below(weights: Weights, prefix: str) -> Weights:
     return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+
+
+def tower_graph(config: Any, state: Weights) -> bytes:
+    """Write the user tower.
+
+    Inputs: x_BLD what it pools of each item, the latest event first; event_BL int64 kinds, 0 where there is no event that it
+    reads; user_BD what is known about the shopper. Output: state_BD.
+
+    Args:
+        config: a `TwoTowerConfig`.
+        state: what the model's `state()` returned.
+    """
+    graph = Graph("two-tower")
+    heads, width = config.heads, config.width
+    x_BLD, event_BL = graph.floats("x_BLD", "B", "L", width), graph.codes("event_BL", "B", "L")
+    user_BD = graph.floats("user_BD", "B", width)
+    here_BL = graph.add("Greater", event_BL, graph.constant(np.int64(0)))
+    here_BL1 = graph.add("Unsqueeze", graph.add("Cast", here_BL, to=1), graph.constant([2]))  # float32
+    kind_BLD = graph.add("Gather", graph.constant(state["event.weight"]), event_BL)
+    x_BLD = graph.add("Mul", graph.add("Add", x_BLD, kind_BLD), here_BL1)
+    latest_BD = graph.add("Gather", x_BLD, graph.constant(np.int64(0)), axis=1)
+    scale = np.float32(1 / np.sqrt(width))
+    query = graph.linear(latest_BD, state["query.weight"] * scale, state["query.bias"] * scale)
+    query_BHD = graph.add("Reshape", query, graph.constant([0, heads, width]))
+    recency_HL = graph.add(
+        "Slice", graph.constant(state["recency"]), graph.constant([0]), _length(graph, x_BLD), graph.constant([1])
+    )
+    weight_BHL = graph.add("Add", graph.add("MatMul", query_BHD, graph.add("Transpose", x_BLD, perm=[0, 2, 1])), recency_HL)
+    # Not -inf: a history without events would be a row of NaN; its x is zeros, whatever the weights.
+    there_B1L = graph.add("Unsqueeze", here_BL, graph.constant([1]))
+    weight_BHL = graph.add("Softmax", graph.add("Where", there_B1L, weight_BHL, graph.constant(-1e4)), axis=-1)
+    pooled = graph.add("Reshape", graph.add("MatMul", weight_BHL, x_BLD), graph.constant([0, heads * width]))
+    sum_BD = graph.add("Add", graph.linear(pooled, state["pool.weight"], state["pool.bias"]), user_BD)
+    layer = _below(state, "user_layer.")
+    wide = graph.linear(graph.norm(sum_BD, layer["norm.weight"], layer["norm.bias"]), layer["wide.weight"], layer["wide.bias"])
+    changed = graph.linear(graph.add("Gelu", wide), layer["narrow.weight"], layer["narrow.bias"])
+    out_BD = graph.add("Add", sum_BD, changed)
+    return graph.finish(graph.unit(out_BD) if config.normalise else out_BD, "state_BD", "B", width)
+
+
+def _length(graph: Graph, x_BLD: str) -> str:
+    """Return L as (1,) int64."""
+    return str(graph.add("Gather", graph.add("Shape", x_BLD), graph.constant(np.array([1]))))
