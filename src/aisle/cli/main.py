@@ -21,11 +21,13 @@ COMMANDS = {
     "compare": "the paired difference between two runs, with its interval",
     "report": "leaderboard of runs, as table, JSON and page",
     "export": "run -> bundle, which answers without torch",
+    "serve": "answers over HTTP from a bundle",
     "gate": "may a run take the place of the bundle in production?",
     "publish": "a bundle is copied to a registry",
     "promote": "a channel of a registry serves another bundle",
     "rollback": "a channel serves again what it served before",
     "registry": "what is published, what is served, and how it came to be",
+    "events": "what shoppers did while the service ran: read back, erase, expire",
 }
 EXIT_INTERRUPTED = 130
 

@@ -26,12 +26,9 @@ class Front:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._http(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1000})
+        # The server speaks HTTP alone, and starts and stops the service itself: models are loaded while it answers already.
+        assert scope["type"] == "http", scope["type"]
+        await self._http(scope, receive, send)
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         start = time.perf_counter_ns()
@@ -88,12 +85,6 @@ class Front:
             event__duration=duration_ns,
             **about,
         )
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        """Do nothing: `server` starts and stops the service, since models are loaded while the server answers already."""
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 def _of_router(error: HTTPException, visit: Visit) -> ProblemError:

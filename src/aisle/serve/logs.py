@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import traceback
@@ -86,6 +87,24 @@ class Log:
             self.flush()
         except (BrokenPipeError, ValueError):
             self._lines.clear()  # nobody reads any more; the service goes on
+
+
+def send_to(log: Log, name: str) -> None:
+    """Write what a library logs under a name as our lines."""
+    logger = logging.getLogger(name)
+    logger.handlers, logger.propagate = [_Handler(log)], False
+    logger.setLevel(logging.WARNING)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; critical ones as errors."""
+        level = record.levelname.lower()
+        self._log.write(level if level in LEVELS else "error", record.name, record.getMessage())
 
 
 def _encode(line: dict[str, Any]) -> str:

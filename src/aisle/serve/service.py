@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
 
 from aisle.serve.answering import Asked, Given, answer_all
 from aisle.serve.batcher import Batcher, Limits
@@ -43,7 +44,7 @@ class Service:
         self.reloader = Reloader(slots, opener, self.log, self.metrics)
         self.draining = False
         self._open_store = open_store
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
@@ -65,7 +66,7 @@ class Service:
         self.batcher = Batcher(answer_all, limits, "inference", self.metrics.batch)
         self.store = await self._open_store()
         if self.store is not None:
-            self._tasks.append(asyncio.create_task(self._expire(self.store)))
+            self.spawn(self._expire(self.store))
 
     async def load(self) -> None:
         """Load every model, then follow their sources.
@@ -79,13 +80,20 @@ class Service:
         gc.collect()
         gc.freeze()
         if self.settings.watch_s:
-            self._tasks.append(asyncio.create_task(self.reloader.watch(self.settings.watch_s)))
+            self.spawn(self.reloader.watch(self.settings.watch_s))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something run beside the requests until it or the service ends."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
         """Finish what waits, write what is to be written, and end."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.batcher.close()
         if self.store is not None:
             await self.store.close()

@@ -13,7 +13,7 @@ from aisle.errors import AisleError, did_you_mean
 
 PREFIX = "AISLE_"
 # What other parts of aisle, its tests and its benchmarks read; anything else that starts with AISLE_ is a misspelt setting.
-OTHERS = frozenset({"AISLE_PUBLIC_DATA"})
+OTHERS = frozenset({"AISLE_PUBLIC_DATA", "AISLE_WHO"})
 
 
 class Settings(BaseModel):
@@ -42,14 +42,18 @@ class Settings(BaseModel):
     keep_alive_s: float = Field(15.0, gt=0, description="time that an idle connection is kept")
     max_connections: int = Field(1000, ge=1, description="open connections; one more gets 503")
 
-    drain_s: float = Field(1.0, ge=0, description="after SIGTERM: time as not ready before connections are no longer taken")
-    shutdown_timeout_s: float = Field(30.0, gt=0, description="after SIGTERM: longest time for open requests")
+    channel: str = Field("production", description="which channel of a registry is followed")
+    public_key: Path | None = Field(None, description="PEM file of the key that bundles must be signed with")
+    cache: Path = Field(Path("~/.cache/aisle/bundles"), description="where bundles of a registry are copied to")
     watch_s: float = Field(5.0, ge=0, description="how often to look for a new bundle at the source; 0 = never")
 
-    events: str | None = Field(None, description="where events are kept: a folder, or redis://...; none = events are refused")
-    events_days: float = Field(30.0, gt=0, description="time to live of events, in days")
+    drain_s: float = Field(1.0, ge=0, description="after SIGTERM: time as not ready before connections are no longer taken")
+    shutdown_timeout_s: float = Field(30.0, gt=0, description="after SIGTERM: longest time for open requests")
+
+    events: str | None = Field(None, description="where events are kept: a folder, a .db file or redis://...; none = no events")
+    events_days: float | None = Field(None, gt=0, description="time to live of events, by default 365, of impressions 90")
     impressions: bool = Field(True, description="log what was shown, where events are kept")
-    max_impressions: int = Field(50_000, ge=1, description="served lists that wait to be logged; more are dropped and counted")
+    max_impressions: int = Field(10_000, ge=1, description="served lists that wait to be logged; more are dropped and counted")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level of log lines")
     access_log: bool = Field(True, description="one log line a request")

@@ -1,0 +1,141 @@
+"""One TCP connection: what uvicorn does, and bounds on time, size and number, so that a slow or broken caller harms nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Literal
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from aisle.serve.problems import ProblemError
+from aisle.serve.settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+_MAX_HEAD_BYTES = 65_536
+
+_LATE = ProblemError(408, "the request did not arrive in time", hint="send head and body of a request at once", code="E073")
+_NO_HTTP = ProblemError(400, "this is no HTTP request", hint="speak HTTP/1.1", code="E074")
+_HEAD = ProblemError(431, f"the head has more than {_MAX_HEAD_BYTES:,} bytes", hint="send fewer or shorter headers", code="E074")
+_FULL = ProblemError(
+    503,
+    "too many connections are open",
+    hint="close connections that are not used, or ask again after Retry-After",
+    code="E069",
+    retry_after_s=1,
+)
+
+
+class Connection(HttpToolsProtocol):
+    """A connection with bounds; `bounded` says which.
+
+    A timer is set only for a request that has not arrived as a whole, so that usual ones cost nothing.
+    """
+
+    settings: Settings
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._arriving: Literal["head", "body"] | None = "head"
+        self._timed: Literal["head", "body"] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or refuse it where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.settings.max_connections:
+            self._refuse(_FULL)
+        else:
+            self._time()
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes."""
+        if self._refused:
+            return
+        super().data_received(data)
+        if self._arriving == "head":
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._refuse(_HEAD)
+        self._time()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._arriving, self._head_bytes = "head", 0
+
+    def on_headers_complete(self) -> None:
+        """The head is there; its handler starts."""
+        self._arriving = "body"
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is there."""
+        self._arriving = None
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._arriving = None
+        self._time()
+        super().connection_lost(exc)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; one whose caller does not read its answer would otherwise stay, with the answer."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._refuse(_NO_HTTP)
+
+    def _time(self) -> None:
+        """Let the timer fit what has arrived."""
+        if self._arriving == self._timed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timed = self._arriving
+        if self._arriving is not None and not self.transport.is_closing():
+            limit_s = self.settings.header_timeout_s if self._arriving == "head" else self.settings.body_timeout_s
+            self._timer = self.loop.call_later(limit_s, self._late)
+
+    def _late(self) -> None:
+        if self.transport.is_closing():
+            return
+        answered = self.cycle is not None and self.cycle.response_started
+        if self._arriving == "body" and answered:
+            self.transport.abort()  # it was told, and goes on sending
+        elif self._arriving == "head" and not self._head_bytes:
+            self.transport.close()  # it has said nothing at all
+        else:
+            self._refuse(_LATE)
+
+    def _refuse(self, problem: ProblemError) -> None:
+        """Answer without asking the application, and close."""
+        self._refused = True
+        if self.transport.is_closing():
+            return
+        head = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nconnection: close\r\n".encode()]
+        head += [name + b": " + value + b"\r\n" for name, value in problem.headers]
+        self.transport.write(b"".join([*head, b"\r\n", problem.body]))
+        self.transport.close()
+
+
+def bounded(settings: Settings) -> type[Connection]:
+    """Return the class of connections with the bounds of these settings, as uvicorn takes it."""
+    return type("BoundedConnection", (Connection,), {"settings": settings})
