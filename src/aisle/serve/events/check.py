@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from aisle.errors import AisleError, did_you_mean
-from aisle.schema.events import Event, event_names
+from aisle.errors import AisleError
 from aisle.serve.events.config import KINDS, EventsConfig
 from aisle.serve.events.protocol import StoredEvent
 
@@ -19,39 +17,6 @@ ANONYMOUS = "session:"
 
 _FLOAT32_MAX = 3.4028234e38
 _IDS = ("item_id", "user_id", "session_id", "event_id", "request_id", "variant")
-_FIELDS = (*_IDS, "event", "time_us", "position", "quantity", "price")
-
-
-def read_event(fields: Mapping[str, object], now_us: int) -> StoredEvent:
-    """Make an event of a JSON object's fields; one without a time happens now.
-
-    Args:
-        fields: the names of `StoredEvent`; the event by any of its names; an id that is a whole number becomes text.
-        now_us: the server's time.
-
-    Raises:
-        AisleError: E050 for an unknown or missing field or one of another type, E052 for an event that is none.
-    """
-    if unknown := sorted(set(fields) - set(_FIELDS)):
-        raise _bad(f"'{unknown[0]}' is no field of an event", did_you_mean(unknown[0], _FIELDS))
-    time_us = now_us if fields.get("time_us") is None else _whole("time_us", fields["time_us"])
-    position = None if fields.get("position") is None else _whole("position", fields["position"])
-    ids = {name: _id(name, fields.get(name)) for name in _IDS}
-    if ids["item_id"] is None:
-        raise _bad("item_id is missing", "say which item the event is about")
-    return StoredEvent(
-        item_id=ids["item_id"],
-        event=_kind(fields.get("event")),
-        time_us=time_us,
-        user_id=ids["user_id"],
-        session_id=ids["session_id"],
-        event_id=ids["event_id"],
-        request_id=ids["request_id"],
-        position=position,
-        quantity=_number("quantity", fields.get("quantity")),
-        price=_number("price", fields.get("price")),
-        variant=ids["variant"],
-    )
 
 
 def check_events(events: Sequence[StoredEvent], now_us: int, config: EventsConfig) -> None:
@@ -82,7 +47,8 @@ def check_user(user_id: str) -> None:
 
 def _check(event: StoredEvent, now_us: int, config: EventsConfig) -> None:
     if event.event not in KINDS:
-        raise _no_kind(event.event.name)
+        names = ", ".join(kind.name for kind in KINDS)
+        raise AisleError(f"'{event.event.name}' is no event that a service takes", hint=f"send one of {names}", code="E052")
     if event.user_id is None and event.session_id is None:
         raise _bad("neither user_id nor session_id is given", "say who did it: a user, a session, or both")
     for name in _IDS:
@@ -123,40 +89,6 @@ def _check_time(time_us: int, now_us: int, config: EventsConfig) -> None:
             hint="send microseconds since 1970 UTC (not seconds or milliseconds), or leave the time out for the server's",
             code="E051",
         )
-
-
-def _kind(value: object) -> Event:
-    names: dict[str, Event] = event_names()
-    event = names.get(value.strip().lower()) if isinstance(value, str) else None
-    if event is None or event not in KINDS:
-        raise _no_kind(value)
-    return event
-
-
-def _id(name: str, value: object) -> str | None:
-    if isinstance(value, bool) or not (value is None or isinstance(value, str | int)):
-        raise _bad(f"{name} is {value!r}; expected text", "send ids as text")
-    return None if value is None else str(value)
-
-
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
-        raise _bad(f"{name} is {value!r}; expected a whole number", "send a number without a fraction")
-    return value
-
-
-def _number(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _FLOAT32_MAX or math.isnan(value):
-        raise _bad(f"{name} is {value!r}; expected a number", "leave it out where there is none")
-    return float(value)
-
-
-def _no_kind(value: object) -> AisleError:
-    names = [event.name for event in KINDS]
-    advice = did_you_mean(value, names) if isinstance(value, str) else f"known names: {', '.join(names)}"
-    return AisleError(f"{value!r} is no event that a service takes", hint=advice, code="E052")
 
 
 def _bad(message: str, hint: str) -> AisleError:

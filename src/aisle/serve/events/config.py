@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Self
 
 from aisle.errors import AisleError
 from aisle.schema.events import Event
@@ -56,6 +57,11 @@ class EventsConfig:
         for name, value in bounds.items():
             if not value > 0:
                 raise AisleError(f"{name} is {value}; expected more than 0", hint="leave it out for the default", code="E059")
+
+    @classmethod
+    def for_days(cls, days: float) -> Self:
+        """Return bounds under which everything lives equally long."""
+        return cls(dict.fromkeys(KINDS, days), served_days=days, session_days=days)
 
     def lifetime_us(self, event: Event) -> int:
         """Return how long such an event lives, in microseconds."""

@@ -76,7 +76,7 @@ class Served:
         time_us: when.
         bundle: id of the bundle that answered.
         variant: of an experiment.
-        user_id: who was shown it.
+        user_id: who was shown it; read back, also the user that the session became.
         session_id: in which visit.
     """
 

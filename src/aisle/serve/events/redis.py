@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -165,7 +165,14 @@ class RedisStore:
             for row, text in zip(rows, texts, strict=True):
                 if text is not None:
                     fields = json.loads(text)
-                    yield row, Served(**{**fields, "items": tuple(fields["items"])})
+                    yield row, await self._with_owner(Served(**{**fields, "items": tuple(fields["items"])}))
+
+    async def _with_owner(self, served: Served) -> Served:
+        """Give a list that a visitor was shown who later said who they are to that user."""
+        if served.user_id is not None or served.session_id is None:
+            return served
+        owner = await _asked(self._client.hget(f"{PREFIX}:sessions", served.session_id))
+        return served if owner is None else replace(served, user_id=_text(owner))
 
     async def _pieces(self, since_row: int) -> AsyncIterator[list[int]]:
         last = int(await _asked(self._client.get(f"{PREFIX}:row")) or 0)

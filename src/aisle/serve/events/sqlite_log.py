@@ -12,7 +12,7 @@ from typing import Any
 
 from aisle.serve.events.file import connect_reader
 from aisle.serve.events.protocol import Served, StoredEvent
-from aisle.serve.events.tables import EVENT_COLUMNS, SERVED_COLUMNS, event_of
+from aisle.serve.events.tables import EVENT_COLUMNS, SERVED_BY, event_of
 
 # A piece is one short read: a long one would keep SQLite's log from being cut.
 _PIECE_ROWS = 2_000
@@ -39,7 +39,7 @@ class SqliteLog:
 
     async def read_served(self, since_row: int = 0) -> AsyncIterator[tuple[int, Served]]:
         """Yield (row, served list) after a row."""
-        async for row, request_id, items, *rest in self._rows("served", SERVED_COLUMNS, since_row):
+        async for row, request_id, items, *rest in self._rows("served", SERVED_BY, since_row):
             yield row, Served(request_id, tuple(json.loads(items)), *rest)
 
     async def _rows(self, table: str, columns: str, since_row: int) -> AsyncIterator[tuple[Any, ...]]:

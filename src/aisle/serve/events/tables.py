@@ -44,6 +44,10 @@ CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
 EVENT_COLUMNS = "item_id, event, time_us, user_id, session_id, event_id, request_id, position, quantity, price, variant"
 SERVED_COLUMNS = "request_id, items, time_us, bundle, variant, user_id, session_id"
+# Read back: a list that a visitor was shown who later said who they are is that user's.
+SERVED_BY = SERVED_COLUMNS.replace(
+    "user_id", "coalesce(user_id, (SELECT user_id FROM sessions WHERE sessions.session_id = served.session_id))"
+)
 
 _INSERT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 our own constant
 # Session links are refreshed once a day, not with every event: what they cost is an index entry.
