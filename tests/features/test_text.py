@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aisle.errors import AisleError
-from aisle.features.text import hashed_words, text_vectors, words_of
+from aisle.features.text import hashed_words, text_vectors
+from aisle.features.words import words_of
 
 SHOP = ["red nail polish", "blue nail polish", "nail polish remover", "beard oil", "beard balm and oil", "zzz", ""]
 

@@ -25,8 +25,9 @@ _LONG_FROM = 100
 _FEW = 10_000  # a filter that leaves no more is answered exactly: copying so many rows takes under a millisecond
 _HNSW_FEW_SHARE = 0.2  # and so is one that leaves less than this, for "hnsw": a walk meets too few of them
 # What a filter leaves stands together (a category), so that lists near a shopper's wish may hold none of it: looking at
-# 1 / share more lists finds less than without the filter, at twice as many it finds as much (benchmarks/index).
-_FILTER_MARGIN = 2.0
+# 1 / share more lists finds fewer than without the filter. Twice as many make up for it; long lists, tuned to more effort, need
+# no more (benchmarks/index).
+_FILTER_MARGIN = {SHORT: 2.0, LONG: 1.0}
 _BLOCK = 500_000  # rows of the item matrix at a time
 _POINTS_A_LIST = 40  # of the clustering; FAISS asks for 39 at least
 
@@ -82,11 +83,12 @@ class FaissIndex:
 
     def _parameters(self, k: int, fetch: int, open_V: NDArray[np.bool_] | None, share: float) -> Any:
         selector = None
-        effort = self.about["effort"][str(SHORT if k < _LONG_FROM else LONG)]
+        length = SHORT if k < _LONG_FROM else LONG
+        effort = self.about["effort"][str(length)]
         if open_V is not None:
             open_N = open_V if self.place_N is None else open_V[self.place_N]
             selector = self._faiss.IDSelectorBitmap(np.packbits(open_N, bitorder="little"))
-            effort = int(np.ceil(effort / share * (_FILTER_MARGIN if share < 0.5 else 1)))
+            effort = int(np.ceil(effort / share * (_FILTER_MARGIN[length] if share < 0.5 else 1)))
         if self.kind == "hnsw":
             return self._faiss.SearchParametersHNSW(efSearch=max(effort, fetch), sel=selector)
         return self._faiss.SearchParametersIVF(nprobe=min(effort, self.about["lists"]), sel=selector)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -16,20 +15,9 @@ from scipy.sparse.linalg import svds
 
 from aisle.errors import AisleError
 from aisle.features.fields import Field, category_lists
+from aisle.features.words import words_of
 
-_IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # written without spaces: each is a word here
-_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
 _DENSE_CELLS = 250_000  # below this an exact dense decomposition takes milliseconds
-
-
-def words_of(text: str) -> list[str]:
-    """Cut a text into lower-case words.
-
-    Example:
-        >>> words_of("Nail-Lacquer, 15 ml 口红")
-        ['nail', 'lacquer', '15', 'ml', '口', '红']
-    """
-    return _WORD.findall(text.lower())
 
 
 def text_vectors(
