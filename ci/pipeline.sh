@@ -29,8 +29,12 @@ run=$OUT/run
 bundle=$OUT/bundle
 verdict=$OUT/gate.txt
 
-call() {
+show() {
     printf '\n$ aisle %s\n' "$*"
+}
+
+call() {
+    show "$@"
     "$AISLE" "$@"
 }
 
@@ -51,8 +55,9 @@ step_train() {
 
 # shellcheck disable=SC2086
 step_gate() {
-    # What it says becomes the reason in the registry's history.
-    call gate "$run" --against "$REGISTRY" --channel "$CHANNEL" $GATE_OPTIONS >"$verdict"
+    set -- gate "$run" --against "$REGISTRY" --channel "$CHANNEL" $GATE_OPTIONS
+    show "$@"
+    "$AISLE" "$@" >"$verdict" # what it says becomes the reason in the registry's history
     cat "$verdict"
 }
 

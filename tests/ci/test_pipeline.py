@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -99,5 +100,5 @@ def served(out: Path) -> str:
     return bundle
 
 
-def history(out: Path) -> list[dict[str, str]]:
+def history(out: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted((out / "registry" / "history" / "production").iterdir())]

@@ -11,6 +11,7 @@ import pytest
 
 from aisle.bundle.signature import make_key
 from aisle.errors import AisleError
+from aisle.registry.history import Entry
 from aisle.registry.registry import Registry
 from aisle.registry.store import Store
 from tests.registry.bundles import make_bundle
@@ -164,12 +165,13 @@ def test_a_rollback_never_takes_back_what_it_did_not_see(
 
 
 def test_promotes_at_the_same_time_lose_no_entry(url: str, three: tuple[str, str, str]) -> None:
-    def promote(number: int) -> None:
-        Registry(url).promote(three[number % 3], why=str(number))
+    def promote(number: int) -> Entry:
+        return Registry(url).promote(three[number % 3], why=str(number))
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(promote, range(60)))
+        promised = list(pool.map(promote, range(60)))
     history = Registry(url).history()
+    assert set(promised) == set(history)
     assert [entry.number for entry in history] == list(range(1, len(history) + 1))
     # A promote of what is served just then adds nothing, so neighbours differ; every entry stands on the one before.
     assert all(a.bundle != b.bundle for a, b in pairwise(history))
