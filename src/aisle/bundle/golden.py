@@ -46,14 +46,12 @@ class GoldenReport:
     """How golden requests were answered.
 
     Attributes:
-        asked: how many there were to compare.
-        skipped: how many the one that answers has no words for, such as news of a known shopper over HTTP.
+        asked: how many there were.
         wrong: for each that came out differently, its place and what differs.
         largest_difference: between two scores of one item.
     """
 
     asked: int
-    skipped: int
     wrong: tuple[str, ...]
     largest_difference: float
 
@@ -140,7 +138,7 @@ def replay(answers: Answers, golden: Sequence[GoldenRequest], tolerance: float) 
         largest = max(largest, found.largest_difference)
         if found.words:
             wrong.append(f"golden request {place} ({_short(request.question)}): {found.words[0]}")
-    return GoldenReport(len(golden), 0, tuple(wrong), largest)
+    return GoldenReport(len(golden), tuple(wrong), largest)
 
 
 def _ask(answers: Answers, questions: Sequence[Question]) -> Iterator[Answer]:

@@ -10,12 +10,17 @@ from aisle.environment.compat import Compat
 from aisle.environment.described import Environment
 from aisle.environment.versions import at_least, line
 
+_NOT_TOLD = "not told"
+_ASK = "run `aisle env --json` there, and give that file"
 _PYPROJECT = "what aisle is tested with (pyproject.toml)"
 
 
 def python(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
     """D101: aisle needs a Python from some version on."""
     needed = compat.aisle["python_min"]
+    if not here.python:
+        yield Finding("D101", "Python", "warning", _NOT_TOLD, f">= {needed}", _ASK)
+        return
     fits = at_least(here.python, needed)
     fix = "" if fits else f"make an environment with Python {needed} or later, such as `uv venv --python {needed}`"
     yield Finding("D101", "Python", "ok" if fits else "error", here.python, f">= {needed}", fix, _PYPROJECT)
@@ -24,6 +29,9 @@ def python(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Findin
 def aisle_version(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
     """D102: a bundle is read by the aisle that wrote it or a later one; the format version says whether others can."""
     if wanted.aisle is None:
+        return
+    if not here.packages:  # an image that was not asked, only read
+        yield Finding("D102", "aisle and packages", "warning", _NOT_TOLD, f"aisle >= {wanted.aisle}", _ASK)
         return
     seen = here.packages.get("aisle")
     if seen is None:
@@ -36,6 +44,8 @@ def aisle_version(wanted: Wanted, here: Environment, compat: Compat) -> Iterator
 
 def numpy(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
     """D103: .npy files are read by every NumPy; aisle's own code needs one from some version on."""
+    if not here.packages:
+        return
     needed, seen = compat.aisle["numpy_min"], here.packages.get("numpy")
     fits = seen is not None and at_least(seen, needed)
     fix = "" if fits else f"pip install 'numpy>={needed}'"
@@ -44,7 +54,7 @@ def numpy(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding
 
 def onnxruntime(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
     """D104: ONNX Runtime must be new enough for the opset and the file format of the networks."""
-    if wanted.onnx_opset is None:
+    if wanted.onnx_opset is None or not here.packages:
         return
     seen = here.packages.get("onnxruntime") or here.packages.get("onnxruntime-gpu")
     opset, ir = wanted.onnx_opset, wanted.onnx_ir_version or 0
@@ -69,7 +79,7 @@ def onnxruntime(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[F
 
 def faiss(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
     """D105: an index of FAISS is opened by FAISS, and by none older than the one that wrote it for certain."""
-    if wanted.faiss is None:
+    if wanted.faiss is None or not here.packages:
         return
     seen = here.packages.get("faiss-cpu") or here.packages.get("faiss-gpu")
     expected, fix = f">= {line(wanted.faiss)}", f"pip install 'faiss-cpu>={line(wanted.faiss)}'"

@@ -66,7 +66,7 @@ def made_with(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Fin
 def python(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
     """D114: each torch is published for some versions of Python."""
     known = compat.torch.get(line(here.torch)) if here.torch else None
-    if known is None:
+    if known is None or not here.python:
         return
     tag = line(here.python) + ("t" if here.free_threaded else "")
     expected = f"{known.python_min} to {known.python_max} for torch {line(here.torch or '')}"
