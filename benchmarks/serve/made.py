@@ -96,7 +96,7 @@ def make_bundle(size: Size, folder: Path, *, overwrite: bool = False) -> Manifes
         about = _about(size, partial, recipe, report.kind, index)
         write_manifest(partial, about)
         eager = replace(Bundle.open(partial, check=False), scorer=model, nearest=None)
-        questions = golden_questions(users.decode(range(200)), items.decode(range(200)), ["view"], count=32)
+        questions = golden_questions(users.decode(range(min(200, size.users))), items.decode(range(200)), count=32)
         write_golden(partial / layout.GOLDEN_NAME, make_golden(eager, questions))
         return write_manifest(partial, about)
 
@@ -107,7 +107,7 @@ def _items(size: Size, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDA
     centre_GD = rng.standard_normal((n_groups, size.width), np.float32)
     group_V = rng.integers(n_groups, size=size.items)
     item_VD = centre_GD[group_V] + np.float32(_NOISE) * rng.standard_normal((size.items, size.width), np.float32)
-    return group_V, item_VD / np.float32(np.sqrt(size.width))
+    return group_V, (item_VD / np.sqrt(size.width)).astype(np.float32)
 
 
 def _histories(size: Size, group_V: NDArray[np.int64], rng: np.random.Generator) -> Histories:

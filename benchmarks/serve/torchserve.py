@@ -98,9 +98,10 @@ class Running:
         """What a prediction has to carry."""
         return f"Authorization: Bearer {self.keys['inference']}"
 
-    def ask(self, body: Any, *, raw: bytes | None = None) -> tuple[int, Any]:
-        """Ask for one prediction; returns the status and the JSON answer."""
-        return _call(self.port, self.path, self.keys["inference"], json.dumps(body).encode() if raw is None else raw)
+    def ask(self, body: Any, *, raw: bytes | None = None, key: str | None = None) -> tuple[int, Any]:
+        """Ask for one prediction, with TorchServe's own key or another; returns the status and the JSON answer."""
+        content = json.dumps(body).encode() if raw is None else raw
+        return _call(self.port, self.path, self.keys["inference"] if key is None else key, content)
 
 
 def missing() -> str | None:

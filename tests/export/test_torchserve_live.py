@@ -1,0 +1,118 @@
+"""A real TorchServe, as pip installs it, with our archives: its answers are the bundle's. Slow: each start takes seconds."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aisle.bundle.agreement import disagreements
+from aisle.bundle.bundle import Bundle
+from aisle.bundle.question import Answer, Item, Question, RawEvent
+from aisle.export.torchserve import export_torchserve
+from benchmarks.serve.made import Size, make_bundle
+from benchmarks.serve.torchserve import Running, Settings, TorchServeError, missing, running
+
+MODELS = ("popularity", "item-knn", "fm", "ncf", "mf-ncf-ml-1m", "two-tower", "lstm", "sasrec", "two-stage")
+BATCHED = Settings(batch_size=8, max_batch_delay_ms=10)
+FIRST_US = 1_700_000_000_000_000
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(missing() is not None, reason=f"SKIPPED: {missing()}"),
+    pytest.mark.timeout(600),
+]
+
+
+def ask_all(server: Running, bodies: list[dict[str, Any]]) -> list[tuple[int, Any]]:
+    """Ask eight at a time, so that TorchServe makes batches."""
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(server.ask, bodies))
+
+
+def answer_of(document: dict[str, Any]) -> Answer:
+    return Answer(tuple(Item(**item) for item in document["items"]), document["known"])
+
+
+def questions(bundle: Bundle) -> list[tuple[dict[str, Any], Question]]:
+    """Every known shopper, some strangers, histories of 1 to 200 events: as JSON and as the bundle takes it."""
+    users = [bundle.users[code] for code in range(len(bundle.users))]
+    asked: list[tuple[dict[str, Any], Question]]
+    asked = [({"user_id": user}, Question(user_id=user)) for user in [*users, "nobody", "nobody else"]]
+    items = [bundle.items[code] for code in range(len(bundle.items))]
+    for length in range(1, 201, 3):
+        taken = [items[(7 * length + 13 * place) % len(items)] for place in range(length)]
+        history = [{"item_id": item, "event": "view", "timestamp": FIRST_US / 1e6 + place} for place, item in enumerate(taken)]
+        events = tuple(RawEvent(item, "view", FIRST_US + 1_000_000 * place) for place, item in enumerate(taken))
+        asked.append(({"history": history, "k": 20}, Question(events=events, whole=True, k=20)))
+    return asked
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_torchserve_answers_as_the_bundle_does(model: str, bundle_of: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = bundle_of(model)
+    bundle = Bundle.open(folder)
+    asked = questions(bundle)
+    assert len(asked) > 400
+    with running(export_torchserve(folder, tmp_path / "store", model), tmp_path / "server", BATCHED) as server:
+        replies = ask_all(server, [body for body, _ in asked])
+    assert {status for status, _ in replies} == {200}
+    expected = bundle.recommend([question for _, question in asked])
+    wrong = [
+        (body, difference.words)
+        for (body, _), (_, told), right in zip(asked, replies, expected, strict=True)
+        if (difference := disagreements(right, answer_of(told), bundle.manifest.tolerance)).words
+    ]
+    assert not wrong
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "bundle"
+    make_bundle(Size(items=300, users=60, history=20, width=16, categories=4), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    place = tmp_path_factory.mktemp("torchserve")
+    with running(export_torchserve(made, place / "store", "shop"), place / "server", BATCHED) as server:
+        yield server
+
+
+def test_without_the_token_of_its_key_file_nothing_is_answered(server: Running) -> None:
+    status, told = server.ask({"user_id": "u0000001"}, key="guessed")
+    assert status == 400
+    assert told["type"] == "InvalidKeyException"
+
+
+def test_in_a_batch_one_bad_request_is_refused_alone(server: Running) -> None:
+    bodies = [{"user_id": "u0000001"} if place % 2 else {"k": 0} for place in range(32)]
+    replies = ask_all(server, bodies)
+    assert [status for status, _ in replies] == [200 if place % 2 else 400 for place in range(32)]
+    assert {told["error"]["code"] for status, told in replies if status == 400} == {"E091"}
+    assert server.ask(None, raw=b"{no json")[0] == 400
+
+
+def test_an_archive_that_does_not_fit_is_refused_by_name_and_torchserve_is_stopped(made: Path, tmp_path: Path) -> None:
+    """The manifest says that another aisle made the bundle; its worker must not answer."""
+    archive = export_torchserve(made, tmp_path / "store", "shop")
+    altered = tmp_path / "shop.mar"
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(altered, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "bundle/manifest.json":
+                manifest = json.loads(content)
+                manifest["versions"]["aisle"] = "0.0.1"
+                content = json.dumps(manifest).encode()
+            target.writestr(name, content)
+    named = r"refuses this archive: .*aisle .* where the archive was made by 0\.0\.1"
+    with pytest.raises(TorchServeError, match=named), running(altered, tmp_path / "server"):
+        pass
+    pids = tmp_path / "server" / "tmp" / ".model_server.pid"
+    assert not Path(f"/proc/{pids.read_text().strip()}").exists()
