@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,10 +39,11 @@ def free_port() -> int:
 class RedisServer:
     """A redis-server of our own."""
 
-    def __init__(self, folder: Path, *settings: str) -> None:
+    def __init__(self, folder: Path, *settings: str, under: Sequence[str] = ()) -> None:
         self.port = free_port()
         self.folder = folder
         self.settings = settings
+        self.under = under
         self.program = needed("redis-server", "AISLE_REQUIRE_REDIS")
         self.start()
 
@@ -64,13 +65,19 @@ class RedisServer:
             "--logfile",
             "redis.log",
         )
-        self.process = subprocess.Popen([self.program, *basics, *self.settings])
+        self.process = subprocess.Popen([*self.under, self.program, *basics, *self.settings])
         # The client itself waits for the door to open.
         with Redis.from_url(self.url, retry=Retry(ConstantBackoff(0.02), 250), retry_on_error=[NotThereError]) as client:
             client.ping()
 
     def kill(self) -> None:
         self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End it in an orderly way, and with it whatever it runs under."""
+        with self.client() as client:
+            client.shutdown(nosave=True)
         self.process.wait()
 
     def client(self) -> Redis:
