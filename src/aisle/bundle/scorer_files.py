@@ -54,9 +54,8 @@ class Session:
         self.inputs = frozenset(put.name for put in self._session.get_inputs())
 
     def run(self, **inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the graph's one output; inputs that it does not read are left out."""
-        fed = {name: array for name, array in inputs.items() if name in self.inputs}
-        result: NDArray[np.float32] = self._session.run(self._outputs, fed)[0]
+        """Return the graph's one output."""
+        result: NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
         return result
 
 
