@@ -190,7 +190,7 @@ def test_one_bad_request_is_refused_and_the_others_are_answered(ask: Ask) -> Non
         bytearray(b'{"user_id": "u0000002"}'),
     )
     assert context.status == dict.fromkeys(range(1, 6), 400)
-    assert [told["error"]["code"] for told in documents[1:6]] == ["E091", "E091", "E091", "E305", "E091"]
+    assert [told["error"]["code"] for told in documents[1:6]] == ["E091", "E091", "E091", "E038", "E091"]
     assert all(len(told["items"]) == 10 for told in (documents[0], *documents[6:]))
     assert documents[6] == documents[7]
 

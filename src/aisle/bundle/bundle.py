@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from aisle.bundle import layout
 from aisle.bundle.catalogue import Catalogue, read_catalogue
 from aisle.bundle.check import check_bundle
+from aisle.bundle.grown_scorer import GrownScorer
 from aisle.bundle.index import open_index
+from aisle.bundle.live_catalogue import LiveCatalogue, Wanted
 from aisle.bundle.manifest import MANIFEST_NAME, Manifest, bundle_id, parse_manifest
 from aisle.bundle.nearest import Nearest
+from aisle.bundle.new_items import GrownIndex, NewItems
 from aisle.bundle.question import Answer, Item, Question, RawEvent
 from aisle.bundle.scorer_vectors import VectorScorer
 from aisle.bundle.scorers import load_scorer
@@ -45,12 +48,13 @@ class Bundle:
         folder: where it lies.
         id: the first 12 digits of its manifest's SHA-256.
         manifest: what it says of itself.
-        users, items: raw ids <-> codes.
+        users, items: raw ids <-> codes; items that came later are in `live` alone.
         scorer: the model.
         knowledge: popularity, shelf, rules, memory.
         known, seen: what is remembered of each user of `users`; `seen` None = the same as `known`.
         context: words of the context columns.
-        catalogue: what there is to say about items.
+        catalogue: what there was to say about items at export.
+        live: what there is to say about them now.
         nearest: the way through the index; None where the model is none of vectors.
 
     Example:
@@ -69,6 +73,7 @@ class Bundle:
     seen: Histories | None
     context: ContextWords
     catalogue: Catalogue
+    live: LiveCatalogue
     nearest: Nearest | None
 
     @classmethod
@@ -100,15 +105,15 @@ class Bundle:
         except (KeyError, TypeError, ValueError) as error:
             raise AisleError(f"the parts of {folder} do not fit together: {error!r}", hint=_HINT, code="E014") from error
         context, nearest = ContextWords.from_arrays(arrays), _nearest(folder, scorer, knowledge)
-        return cls(
-            folder, bundle_id(content), manifest, users, items, scorer, knowledge, known, seen, context, catalogue, nearest
-        )
+        live = LiveCatalogue.of(catalogue, items)
+        ids = (bundle_id(content), manifest, users, items)
+        return cls(folder, *ids, scorer, knowledge, known, seen, context, catalogue, live, nearest)
 
     def recommend(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer some questions at once; they may differ in everything.
 
         Raises:
-            AisleError: E305 when none of the candidates or categories is in the catalogue, E312 for an unknown context column,
+            AisleError: E038 when no candidate is in the catalogue or a category is not, E312 for an unknown context column,
                 E373 and E376 for a rule that cannot be kept.
         """
         groups: dict[Any, list[int]] = {}
@@ -126,17 +131,17 @@ class Bundle:
         Raises:
             AisleError: E306 for an item that is not in the catalogue.
         """
-        code = int(self.items.encode([item_id])[0])
+        code = int(self.live.items.encode([item_id])[0])
         if code < 0:
             raise AisleError(
-                f"item {item_id!r} is not in this bundle's catalogue of {len(self.items):,} items",
+                f"item {item_id!r} is not in this bundle's catalogue of {self.live.n_items:,} items",
                 hint="use a raw item id as in the log",
                 code="E306",
             )
         lists = similar_items(self.scorer, np.array([code]), k=k)
         name = f"from {self.knowledge.name}"
         return tuple(
-            Item(self.items[int(item)], float(score), int(rank), "model", name)
+            Item(self.live.items[int(item)], float(score), int(rank), "model", name)
             for item, score, rank in zip(lists.item, lists.score, lists.rank, strict=True)
         )
 
@@ -150,9 +155,25 @@ class Bundle:
         seen = together(self.seen.take(row_B), fresh) if self.seen is not None and fresh is not None else None
         return Shoppers(user_B, known.at(self._circumstances(questions)), seen)
 
-    def with_shelf(self, shelf: Shelf) -> Bundle:
-        """Return the same with other prices and availability."""
-        return replace(self, knowledge=replace(self.knowledge, shelf=shelf))
+    def changed(self, live: LiveCatalogue, new: NewItems | None = None) -> Bundle:
+        """Return the same over a later state of the catalogue.
+
+        Args:
+            live: prices, availability, titles, new items.
+            new: what the new items are like, where there are any; `live_bundle.LiveBundle` keeps it.
+        """
+        knowledge = replace(self.knowledge, shelf=live.shelf)
+        if new is None or not len(live.new_codes):
+            return replace(self, live=live, knowledge=knowledge)
+        n_base = len(self.items)
+        # Nobody has met the new ones yet: as popular items they come last.
+        fallback_V = np.concatenate([self.knowledge.fallback, np.zeros(len(live.new_codes), np.float32)])
+        scorer = GrownScorer.of(self.scorer, n_base, new)
+        nearest = None
+        if self.nearest is not None and scorer.later is not None:
+            grown = GrownIndex(self.nearest.index, n_base, scorer.later.item_vectors, scorer.later.scorable_V)
+            nearest = Nearest.of(scorer, grown, fallback_V)
+        return replace(self, live=live, knowledge=replace(knowledge, fallback=fallback_V), scorer=scorer, nearest=nearest)
 
     def _recommend(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer questions that differ in shopper and k alone."""
@@ -184,10 +205,10 @@ class Bundle:
     def _answer(self, rows: Sequence[tuple[int, float, int, bool, int, int, int]], names: tuple[str, ...]) -> Answer:
         items = []
         for item, score, rank, from_model, source, because, event in rows:
-            named = self.items[because] if from_model and because >= 0 else None
+            named = self.live.items[because] if from_model and because >= 0 else None
             name = names[source] if source >= 0 and from_model else None
             reason = words(name, event if from_model else 0, named, itself=because == item)
-            items.append(Item(self.items[item], score, rank, "model" if from_model else "popular", reason, named))
+            items.append(Item(self.live.items[item], score, rank, "model" if from_model else "popular", reason, named))
         return Answer(tuple(items), any(row[3] for row in rows))
 
     def _users(self, raw: Sequence[int | str | None]) -> NDArray[np.int64]:
@@ -199,7 +220,7 @@ class Bundle:
     def _histories(self, events: Sequence[Sequence[RawEvent]]) -> Histories:
         """Return live events as histories, oldest first; what the bundle does not know says nothing."""
         flat = [event for some in events for event in some]
-        code_E = self.items.encode([event.item_id for event in flat])
+        code_E = self.live.items.encode([event.item_id for event in flat])
         offsets = np.concatenate([[0], np.cumsum([len(some) for some in events])]).astype(np.int64)
         kind_E = np.array([_EVENTS.get(event.event, 0) for event in flat], np.uint8)
         time_E = np.array([event.time_us for event in flat], np.int64)
@@ -217,35 +238,7 @@ class Bundle:
 
     def _allowed(self, question: Question) -> NDArray[np.bool_] | None:
         """Return the items that a question allows: (V,) bool; None = all."""
-        allowed_V: NDArray[np.bool_] | None = None
-        if question.candidates is not None:
-            codes = self.items.encode(list(question.candidates))
-            if not (codes >= 0).any():
-                raise AisleError(
-                    f"none of the {len(codes)} candidates is in the catalogue",
-                    hint="candidates are raw item ids as in the log",
-                    code="E305",
-                )
-            allowed_V = np.zeros(len(self.items), np.bool_)
-            allowed_V[codes[codes >= 0]] = True
-        if question.categories is not None:
-            inside_V = self._in_categories(question.categories)
-            allowed_V = inside_V if allowed_V is None else allowed_V & inside_V
-        return allowed_V
-
-    def _in_categories(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        column = self.catalogue.category
-        codes = np.zeros(0, np.int64) if column is None else column.names.encode(names)
-        if column is None or not (codes >= 0).any():
-            raise AisleError(
-                f"none of the {len(names)} categories is in the catalogue, such as {names[0]!r}"
-                if names
-                else "no category is given",
-                hint="give names of categories as in the shop's catalogue, or leave categories out",
-                code="E305",
-            )
-        inside_V: NDArray[np.bool_] = np.isin(column.code, codes[codes >= 0])
-        return inside_V
+        return self.live.mask(Wanted(question.candidates, question.categories))
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -265,11 +258,13 @@ def knowledge_json(knowledge: Knowledge) -> dict[str, Any]:
 
 def knowledge_from(told: Mapping[str, Any], fallback_V: NDArray[np.float32], shelf: Shelf) -> Knowledge:
     """Return what `knowledge_json` took apart, with popularity and the shelf."""
-    memory, rules = (
-        {name: tuple(value) if isinstance(value, list) else value for name, value in told[part].items()}
-        for part in ("memory", "rules")
-    )
+    memory, rules = _tuples(told["memory"]), _tuples(told["rules"])
     return Knowledge(told["name"], fallback_V, shelf, Rules(**rules), Memory(**memory))
+
+
+def _tuples(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return lists as tuples: JSON has no others."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
 
 
 def _alike(question: Question) -> Any:

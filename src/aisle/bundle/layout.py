@@ -53,4 +53,4 @@ def read_mapped(path: Path) -> NDArray[Any]:
             mapped = np.load(path, allow_pickle=False)
     except Exception as error:  # NumPy parses a header as Python: damage raises whatever Python's parser raises
         raise AisleError(f"array {path} of the bundle cannot be read: {error}", hint="export it again", code="E014") from error
-    return mapped
+    return np.asarray(mapped)  # still mapped, as a plain array: an element of a memmap takes three times as long to get at

@@ -8,22 +8,32 @@ With an exact index they are the same by construction; with an approximate one u
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aisle.bundle.index_config import Index
-from aisle.bundle.scorer_vectors import VectorScorer
+from aisle.bundle.scorer_vectors import Asker
 from aisle.features.histories import Histories
 from aisle.recommend.knowledge import Knowledge, Shoppers, Told, place_items
 from aisle.recommend.lists import Lists
 from aisle.recommend.reasons import explain
 from aisle.recommend.recommender import Recommendations
 from aisle.recommend.rules import Gate, Rules
+from aisle.recommend.scorer import Scorer
 from aisle.recommend.seen import is_seen
 from aisle.recommend.topk import NOTHING
 
 _POPULAR_AT_ONCE = 512
+
+
+class Vectors(Scorer, Protocol):
+    """A scorer whose score is the inner product of a shopper's vector and an item's, and maybe a constant a shopper."""
+
+    @property
+    def asker(self) -> Asker:
+        """Makes the shoppers' vectors."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +46,12 @@ class Nearest:
         popular_P: (P,) int64 items that may be recommended as popular ones, the most popular first.
     """
 
-    scorer: VectorScorer
+    scorer: Vectors
     index: Index
     popular_P: NDArray[np.int64]  # noqa: N815 - shape letter
 
     @classmethod
-    def of(cls, scorer: VectorScorer, index: Index, fallback_V: NDArray[np.float32]) -> Nearest:
+    def of(cls, scorer: Vectors, index: Index, fallback_V: NDArray[np.float32]) -> Nearest:
         """Put the popular items in order; equal ones by item code.
 
         Args:

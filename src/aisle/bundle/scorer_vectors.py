@@ -84,7 +84,7 @@ class VectorScorer:
 
     def similar(self, item_B: NDArray[np.int64]) -> Floats:
         """Return the cosine of every item with each given one: (B, V), -inf for itself."""
-        score_BV: Floats = self._likeness(item_B) @ self.item_vectors[:, : self.width].T
+        score_BV: Floats = self.likeness(item_B) @ self.item_vectors[:, : self.width].T
         if self.length is not None:
             score_BV /= self.length
         score_BV[:, self._unscorable] = -np.inf
@@ -93,7 +93,7 @@ class VectorScorer:
 
     def similar_pairs(self, item_H: NDArray[np.int64], item_P: NDArray[np.int64]) -> Floats:
         """Return the cosines of few pairs, the same entries of `similar`: (H,) and (P,) -> (H, P)."""
-        like_HP: Floats = self._likeness(item_H) @ self._likeness(item_P).T
+        like_HP: Floats = self.likeness(item_H) @ self.likeness(item_P).T
         like_HP[:, ~self.scorable_V[item_P]] = -np.inf
         like_HP[item_H[:, None] == item_P] = -np.inf
         return like_HP
@@ -102,7 +102,7 @@ class VectorScorer:
     def _unscorable(self) -> NDArray[np.int64]:
         return np.flatnonzero(~self.scorable_V)
 
-    def _likeness(self, item_N: NDArray[np.int64]) -> Floats:
+    def likeness(self, item_N: NDArray[np.int64]) -> Floats:
         """Return what items are like as vectors of length 1: (N,) -> (N, width)."""
         vector_ND = self.item_vectors[item_N, : self.width]
         return vector_ND if self.length is None else vector_ND / self.length[item_N, None]
