@@ -249,3 +249,19 @@ def test_every_byte_of_the_manifest_counts(tmp_path: Path) -> None:
         (tmp_path / MANIFEST_NAME).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(AisleError, match="altered"):
             check_bundle(tmp_path)
+
+
+def test_every_file_of_an_exported_bundle_counts(exported_bundle: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(exported_bundle, bundle)
+    names = [path for path in check_bundle(bundle).files if (bundle / path).stat().st_size]
+    assert {"golden.json", "model/scorer.json"} <= set(names)
+    for name in names:
+        content = (bundle / name).read_bytes()
+        for change, code in ((flip(name, 0.5), "E006"), (cut(name, 1), "E007"), (remove(name), "E005")):
+            change(bundle)
+            with pytest.raises(AisleError) as caught:
+                check_bundle(bundle)
+            assert (caught.value.code, name in caught.value.message) == (code, True)
+            (bundle / name).write_bytes(content)
+    check_bundle(bundle)

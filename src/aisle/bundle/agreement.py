@@ -13,7 +13,7 @@ class Difference:
 
     Attributes:
         words: what, in words; nothing where they agree.
-        largest_difference: between the scores of one item that is in both lists.
+        largest_difference: between the scores of one item that is in both lists, see `apart`.
     """
 
     words: tuple[str, ...]
@@ -30,7 +30,7 @@ def disagreements(expected: Answer, seen: Answer, tolerance: float) -> Differenc
     Args:
         expected: the answer that is right.
         seen: the answer to compare.
-        tolerance: two items whose scores differ by less may change places.
+        tolerance: two items whose scores are less `apart` may change places.
     """
     words: list[str] = []
     if expected.known != seen.known:
@@ -38,7 +38,7 @@ def disagreements(expected: Answer, seen: Answer, tolerance: float) -> Differenc
     if len(expected.items) != len(seen.items):
         return Difference((*words, f"{len(seen.items)} items, expected {len(expected.items)}"), 0.0)
     right, found = {item.item_id: item for item in expected.items}, {item.item_id: item for item in seen.items}
-    differences = [abs(right[name].score - found[name].score) for name in right.keys() & found.keys()]
+    differences = [apart(right[name].score, found[name].score) for name in right.keys() & found.keys()]
     largest = max(differences, default=0.0)
     if not largest < tolerance:
         words.append(f"the scores of one item differ by {largest:.3g}, the tolerance is {tolerance:.3g}")
@@ -52,7 +52,12 @@ def disagreements(expected: Answer, seen: Answer, tolerance: float) -> Differenc
     return Difference(tuple(words), largest)
 
 
+def apart(one: float, other: float) -> float:
+    """Return how far two scores are apart: absolute below 1, relative above, as rounding is."""
+    return abs(one - other) / max(1.0, abs(one))
+
+
 def _tie(one: Item, other: Item, right: dict[int | str, Item], tolerance: float) -> bool:
     """Items of one source tie by the expected scores; one that just missed the expected list has only the score seen."""
     score = right[other.item_id].score if other.item_id in right else other.score
-    return one.source == other.source and abs(one.score - score) < tolerance
+    return one.source == other.source and apart(one.score, score) < tolerance

@@ -48,7 +48,7 @@ class GoldenReport:
     Attributes:
         asked: how many there were.
         wrong: for each that came out differently, its place and what differs.
-        largest_difference: between two scores of one item.
+        largest_difference: between two scores of one item, relative above 1.
     """
 
     asked: int

@@ -109,7 +109,7 @@ class About(_Contract):
         recipe_sha256: of recipe.json.
         model: what is served.
         metrics: metric -> mean and interval on the test part.
-        tolerance: two items whose scores differ by less may change places between ways of answering.
+        tolerance: two items whose scores differ by less may change places between ways of answering; relative above 1.
         index: what `bundle.index` measured while building; None where there is no index.
     """
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from aisle.doctor.finding import Finding
+from aisle.doctor.torch_builds import install_one
 from aisle.doctor.wanted import Wanted
-from aisle.environment.compat import Compat
+from aisle.environment.compat import Compat, CudaBuild
 from aisle.environment.described import Environment, Gpu
 from aisle.environment.versions import at_least, line
+
+_NO_BUILD = "take an older torch for an older GPU, a newer torch or driver for a newer one"
 
 
 def driver(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
@@ -20,7 +23,7 @@ def driver(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Findin
         return
     needed = compat.driver_for_major.get(line(here.cuda, 1))
     shipped = compat.toolkit_driver(_toolkit(here, compat))
-    fix = f"install an NVIDIA driver {shipped or needed} or later, or a torch for an older CUDA"
+    newer = f"install an NVIDIA driver {shipped or needed} or later"
     source = f"documented: {compat.sources['nvidia_minor_version']}"
     if not here.gpus or here.driver is None:
         # An image is often described on a machine without a GPU: nothing is wrong with it yet.
@@ -31,10 +34,11 @@ def driver(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Findin
     elif needed is None:
         yield Finding("D117", "driver", "warning", here.driver, f"CUDA {here.cuda} is not known", "", f"as of {compat.as_of}")
     elif not at_least(here.driver, needed):
-        yield Finding("D117", "driver", "error", here.driver, f">= {needed} for CUDA {line(here.cuda, 1)}.x", fix, source)
+        older = install_one(here.torch, compat, lambda build: _drives(here.driver or "", build, compat), newer)
+        yield Finding("D117", "driver", "error", here.driver, f">= {needed} for CUDA {line(here.cuda, 1)}.x", older, source)
     elif shipped and not at_least(here.driver, shipped):
         limits = f">= {shipped} for all of CUDA {here.cuda}; an older one has fewer features and compiles no PTX"
-        yield Finding("D117", "driver", "warning", here.driver, limits, fix, source)
+        yield Finding("D117", "driver", "warning", here.driver, limits, newer, source)
     else:
         yield Finding("D117", "driver", "ok", here.driver, f">= {shipped or needed} for CUDA {here.cuda}", "", source)
 
@@ -58,18 +62,34 @@ def architecture(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[
     shipped = compat.toolkit_driver(_toolkit(here, compat))
     compiles = here.driver is not None and (shipped is None or at_least(here.driver, shipped))
     for gpu in here.gpus:
-        yield _code_for(gpu, sm, ptx if compiles else (), source)
+        yield _code_for(gpu, sm, ptx if compiles else (), source, _other(gpu, here, compat))
 
 
-def _code_for(gpu: Gpu, sm: Sequence[str], ptx: Sequence[str], source: str) -> Finding:
+def _drives(installed: str, build: CudaBuild, compat: Compat) -> bool:
+    """Say whether a driver runs another build."""
+    needed = compat.driver_for_major.get(line(build.cuda, 1))
+    return needed is not None and at_least(installed, needed)
+
+
+def _other(gpu: Gpu, here: Environment, compat: Compat) -> str:
+    return install_one(here.torch or "", compat, lambda build: _suits(gpu, here, build, compat), _NO_BUILD)
+
+
+def _suits(gpu: Gpu, here: Environment, build: CudaBuild, compat: Compat) -> bool:
+    """Say whether another build has code for a GPU and is run by the driver."""
+    row = compat.code_for(here.torch or "", build.cuda, here.machine)
+    device = _number(gpu.capability.replace(".", ""))
+    return row is not None and any(_runs(name, device) for name in row.sm) and _drives(here.driver or "", build, compat)
+
+
+def _code_for(gpu: Gpu, sm: Sequence[str], ptx: Sequence[str], source: str, other: str) -> Finding:
     expected = "code for " + ", ".join(f"sm_{name}" for name in sm) + "".join(f", PTX {name}" for name in ptx)
     if not gpu.capability:
         return Finding("D118", "GPU", "warning", _name(gpu), expected, "a newer driver tells the compute capability", source)
     device = _number(gpu.capability.replace(".", ""))
     if any(_runs(name, device) for name in sm) or any(_number(name) <= device for name in ptx):
         return Finding("D118", "GPU", "ok", _name(gpu), expected, "", source)
-    fix = "take a torch for another CUDA: an older one for an older GPU, a newer one for a newer GPU"
-    return Finding("D118", "GPU", "error", _name(gpu), expected, fix, source)
+    return Finding("D118", "GPU", "error", _name(gpu), expected, other, source)
 
 
 def _toolkit(here: Environment, compat: Compat) -> str:

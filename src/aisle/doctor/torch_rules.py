@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aisle.doctor.finding import Finding, Severity
+from aisle.doctor.torch_builds import install, install_one
 from aisle.doctor.wanted import Wanted
 from aisle.environment.compat import Compat
 from aisle.environment.described import Environment
 from aisle.environment.versions import at_least, line, release
 
-_INDEX = "https://download.pytorch.org/whl"
-
 
 def not_needed(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
     """D110: serving needs no torch, whatever is there."""
-    yield Finding("D110", "torch", "ok", here.torch or "not installed", "not needed to serve")
+    yield Finding("D110", "torch (not needed)", "ok", here.torch or "not installed", "any, or none")
 
 
 def version(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
@@ -59,7 +58,7 @@ def made_with(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Fin
         newer: Severity = "warning" if wanted.extras else "ok"
         yield Finding("D113", "torch of the bundle", newer, here.torch, f"{expected}, or later", fix if wanted.extras else "")
     if wanted.cuda and here.cuda and release(wanted.cuda)[:1] != release(here.cuda)[:1]:
-        fix = f"pip install 'torch=={made}.*' --index-url {_INDEX}/{_tag(wanted.cuda)}"
+        fix = install(wanted.torch, wanted.cuda)
         yield Finding("D113", "CUDA of the bundle", older, here.cuda, f"{wanted.cuda}, which made the bundle", fix)
 
 
@@ -85,8 +84,7 @@ def cuda(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]
     if here.torch is None or known is None:
         return
     published = {build.cuda: build for build in known.cuda if build.support != "removed"}
-    stable = next(name for name, row in published.items() if row.support == "stable")
-    fix = f"pip install torch=={_public(here.torch)} --index-url {_INDEX}/{_tag(stable)}"
+    fix = install_one(here.torch, compat, lambda _: True, "")
     if here.cuda is None and here.gpus:
         yield Finding("D115", "CUDA of torch", "warning", "a CPU build", "a CUDA build: there is a GPU", fix)
         return
@@ -132,11 +130,3 @@ def _matrix(here: Environment, compat: Compat) -> str:
 
 def _use_python(python_max: str) -> str:
     return f"make an environment with another Python, such as `uv venv --python {python_max}`"
-
-
-def _public(torch: str) -> str:
-    return torch.split("+", maxsplit=1)[0]
-
-
-def _tag(cuda_version: str) -> str:
-    return "cu" + line(cuda_version).replace(".", "")
