@@ -37,10 +37,13 @@ class Nights:
 def nights(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Nights:
     folder = tmp_path_factory.mktemp("nights")
     events = pl.read_parquet(shop / "events.parquet").sort("timestamp")
+    items = pl.read_parquet(shop / "items.parquet")
     runs = []
     for name, count in (("old", len(events) * 4 // 5), ("new", len(events))):
-        events.head(count).write_parquet(folder / f"{name}.parquet")
-        prepare([folder / f"{name}.parquet"], folder / f"{name}-data", items=shop / "items.parquet")
+        some = events.head(count)
+        some.write_parquet(folder / f"{name}.parquet")
+        items.filter(pl.col("item_id").is_in(some["item_id"].to_list())).write_parquet(folder / f"{name}-items.parquet")
+        prepare([folder / f"{name}.parquet"], folder / f"{name}-data", items=folder / f"{name}-items.parquet")
         recipe = load_recipe("item-knn", ["baselines=[]", "evaluate.resamples=20"])
         runs.append(train_run(Dataset(folder / f"{name}-data"), recipe, folder / name))
     export_run(runs[0], folder / "bundle")
@@ -75,6 +78,15 @@ def test_on_newer_questions_it_reaches_what_it_would_have_shown(nights: Nights) 
     assert not np.any(measured & ~np.array(hits))
     assert np.mean(measured == np.array(hits)) > 0.97
     assert measured.mean() > 0.1
+
+
+def test_what_came_after_the_bundle_it_can_never_recommend(nights: Nights) -> None:
+    dataset = nights.new_run.dataset()
+    cases = split(dataset, nights.new_run.recipe.split).test
+    target_T = nights.old.items.encode(dataset.items.decode(cases.target_item))
+    assert np.count_nonzero(target_T < 0) > 0
+    counts = retest(nights.old, nights.new_run).counts
+    assert counts["unreachable_targets"] == np.count_nonzero(target_T < 0)
 
 
 def test_a_bundle_that_learned_the_answers_is_refused(nights: Nights, tmp_path: Path) -> None:
