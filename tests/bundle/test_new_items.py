@@ -129,6 +129,9 @@ def test_items_without_a_vector_are_nobodys_kin() -> None:
     assert kin is not None
     assert 7 not in shop.kind_V[kin.item_N]
     assert Kinship(shop.catalogue, scorable_V).kin("word7x1", -1, -1) is None
+    by_category = Kinship(shop.catalogue, scorable_V).kin("", 7, -1)
+    assert by_category is not None
+    assert set(shop.kind_V[by_category.item_N]) == {15, 23, 31, 39}  # the kinds of category 7 but for 7 itself
 
 
 def test_blend_by_hand() -> None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "leaderboard of runs, as table, JSON and page",
     "export": "run -> bundle, which answers without torch",
     "serve": "answers over HTTP from a bundle",
+    "plan": "memory and time of each kind of index, for a catalogue of some size",
     "verify": "is a bundle whole, does it fit, does it answer as at export?",
     "env": "what this machine is, for people or for `verify --against`",
     "gate": "may a run take the place of the bundle in production?",
