@@ -207,7 +207,8 @@ class Registry:
 
         Args:
             bundle: its id.
-            cache_folder: where copies are kept, one folder an id; may be shared by processes.
+            cache_folder: where copies are kept, one folder an id. May be shared by processes; those that follow several channels
+                should have one each, or `keep` enough for all.
             keep: copies to keep, the last used ones; what a process has mapped stays readable after it is removed.
 
         Returns:
