@@ -243,3 +243,19 @@ def test_the_kind_follows_the_size() -> None:
 def test_a_config_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(AisleError, match="E031"):
         IndexConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n_items", [1, 3, 300])
+@pytest.mark.parametrize("kind", ["exact", "ivf", "hnsw"])
+def test_a_catalogue_of_any_size_can_be_indexed(n_items: int, kind: Any, tmp_path: Path) -> None:
+    item_VD = np.random.default_rng(0).standard_normal((n_items, 4), np.float32)
+    report = build_index(item_VD, np.ones(n_items, np.bool_), IndexConfig(kind), tmp_path, item_VD[:1])
+    item, _ = open_index(tmp_path, item_VD).search(item_VD[:2], 5)
+    assert (np.count_nonzero(item >= 0, axis=1) == min(n_items, 5)).all()
+    assert report.measured[0].recall > 0.9
+
+
+def test_product_codes_of_too_few_items_are_refused(tmp_path: Path) -> None:
+    item_VD = np.eye(20, dtype=np.float32)
+    with pytest.raises(AisleError, match="E031"):
+        build_index(item_VD, np.ones(20, np.bool_), IndexConfig("ivf", codes="pq"), tmp_path, item_VD)

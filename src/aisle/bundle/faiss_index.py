@@ -29,6 +29,7 @@ _HNSW_FEW_SHARE = 0.2  # and so is one that leaves less than this, for "hnsw": a
 # no more (benchmarks/index).
 _FILTER_MARGIN = {SHORT: 2.0, LONG: 1.0}
 _BLOCK = 500_000  # rows of the item matrix at a time
+_PQ_WORDS = 256  # that a byte of a product code stands for
 _POINTS_A_LIST = 40  # of the clustering; FAISS asks for 39 at least
 
 
@@ -161,6 +162,12 @@ def _make_ivf(
     dim = item_VD.shape[1]
     lists = min(config.lists or default_lists(len(place_N)), len(place_N))
     quantizer = faiss.IndexFlatIP(dim)
+    if codes == "pq" and len(place_N) < _PQ_WORDS:
+        raise AisleError(
+            f"product codes are learned from {_PQ_WORDS} items or more; here are {len(place_N)}",
+            hint="leave codes out",
+            code="E031",
+        )
     if codes == "sq8":
         index = faiss.IndexIVFScalarQuantizer(quantizer, dim, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
     else:
