@@ -11,21 +11,22 @@ from starlette.routing import BaseRoute, Route, Router
 from aisle.serve.front import Front
 from aisle.serve.openapi import openapi
 from aisle.serve.operations import OPERATIONS
+from aisle.serve.page.routes import page_routes
 from aisle.serve.service import Service
 
 
-def make_app(service: Service, more: tuple[BaseRoute, ...] = ()) -> Any:
+def make_app(service: Service) -> Any:
     """Return the application.
 
     Args:
         service: what answers; started by the caller.
-        more: routes beside the operations, such as the page at /.
     """
     service.openapi = orjson.dumps(openapi(OPERATIONS))
     routes: list[BaseRoute] = [
         Route(one.path.replace("_id}", "_id:path}"), one.endpoint, methods=[one.method]) for one in OPERATIONS
     ]
-    app: Any = Front(service, Router([*routes, *more], redirect_slashes=False))
+    routes += page_routes() if service.settings.page else ()
+    app: Any = Front(service, Router(routes, redirect_slashes=False))
     if service.settings.cors_origins:
         app = CORSMiddleware(
             app,

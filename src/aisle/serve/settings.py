@@ -55,6 +55,9 @@ class Settings(BaseModel):
     impressions: bool = Field(True, description="log what was shown, where events are kept")
     max_impressions: int = Field(10_000, ge=1, description="served lists that wait to be logged; more are dropped and counted")
 
+    page: bool = Field(True, description="the page at /, where a person compares the models")
+    page_notice: str | None = Field(None, description="what the page says on top, such as that the shop is simulated")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level of log lines")
     access_log: bool = Field(True, description="one log line a request")
 
