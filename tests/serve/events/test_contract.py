@@ -123,6 +123,15 @@ def test_an_event_id_that_was_used_for_another_event_is_refused_whole(address: A
     address.run(body)
 
 
+def test_two_different_events_with_one_id_in_one_call_are_refused(address: Address) -> None:
+    async def body(store: EventStore) -> None:
+        with pytest.raises(AisleError, match="'e1' was used before"):
+            await store.append([view("a", event_id="e1"), view("b", event_id="e1")])
+        assert await logged(store) == []
+
+    address.run(body)
+
+
 def test_a_bad_event_refuses_all_that_came_with_it(address: Address) -> None:
     async def body(store: EventStore) -> None:
         with pytest.raises(AisleError, match="event 2 of 2"):

@@ -1,0 +1,1 @@
+"""How fast events are accepted, where accepted means on disk."""
