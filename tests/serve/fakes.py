@@ -22,8 +22,7 @@ from aisle.features.histories import Histories
 from aisle.features.vocabulary import Vocabulary
 from aisle.recommend.rules import Rules
 from aisle.serve.app import make_app
-from aisle.serve.events.protocol import EventStore
-from aisle.serve.service import Service
+from aisle.serve.service import Service, StoreOpener
 from aisle.serve.settings import Settings
 from aisle.serve.slots import Slot, Slots
 from aisle.storage.strings import Strings
@@ -38,11 +37,13 @@ class FakeBundle:
     Attributes:
         asked: every batch it was given.
         gate: recommending waits until it is set.
+        begun: set when recommending has begun.
     """
 
     id: str = "aaaaaaaaaaaa"
     asked: list[list[Question]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -62,7 +63,8 @@ class FakeBundle:
         )
 
     def recommend(self, questions: Sequence[Question]) -> list[Answer]:
-        self.gate.wait(10)
+        self.begun.set()
+        assert self.gate.wait(10)
         self.asked.append(list(questions))
         return [self._answer(question) for question in questions]
 
@@ -99,7 +101,7 @@ class FakeSource:
 
 def make_service(
     *sources: FakeSource,
-    store: EventStore | None = None,
+    open_store: StoreOpener | None = None,
     settings: Settings | None = None,
     names: Sequence[str] = ("main", "other"),
 ) -> Service:
@@ -115,10 +117,10 @@ def make_service(
                 return source.bundle
         raise AssertionError(folder)
 
-    async def open_store() -> EventStore | None:
-        return store
+    async def no_store() -> None:
+        return None
 
-    return Service(settings or Settings(access_log=False, watch_s=0), Slots(slots), open_bundle, open_store)
+    return Service(settings or Settings(access_log=False, watch_s=0), Slots(slots), open_bundle, open_store or no_store)
 
 
 class Client:

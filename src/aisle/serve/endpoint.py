@@ -48,6 +48,8 @@ class Endpoint:
         service: Service = scope["app"]
         visit: Visit = scope["aisle.visit"]
         visit.endpoint, visit.params = self.name, scope.get("path_params", {})
+        if "user_id" in visit.params:  # logs name nobody
+            visit.path = scope["route"].path_format
         if self.scope != "open":
             record = service.keys.admit(visit.key, self.scope)  # type: ignore[arg-type]
             visit.caller = None if record is None else record.name

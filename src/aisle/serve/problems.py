@@ -6,10 +6,10 @@ import orjson
 
 from aisle.errors import AisleError
 
-# Errors of a bundle or a store that are not the question's fault, or that have a status of their own.
-STATUS_OF = {"E306": 404}
-FAMILIES = {"E05": 503}
-UNFIT = 422
+# Errors of a bundle or a store: what is not there, and what is not the caller's fault; any other means that the request does not
+# fit. E053 and E058: events that could not be stored now. E350: a model that gives NaN.
+_STATUS_OF = {"E306": 404, "E053": 503, "E058": 503, "E350": 500}
+_UNFIT = 422
 
 
 class ProblemError(AisleError):
@@ -57,8 +57,8 @@ def problem_of(error: AisleError) -> ProblemError:
     """Return an error that a bundle, a registry or a store raised as an answer."""
     if isinstance(error, ProblemError):
         return error
-    status = STATUS_OF.get(error.code) or FAMILIES.get(error.code[:3], UNFIT)
-    retry_after_s = 1 if status == 503 else None
+    status = _STATUS_OF.get(error.code, _UNFIT)
+    retry_after_s = int(getattr(error, "retry_after_s", 1)) if status == 503 else None
     return ProblemError(status, error.message, hint=error.hint, code=error.code, retry_after_s=retry_after_s)
 
 

@@ -12,7 +12,7 @@ Word = Annotated[str, Field(max_length=256, strict=True)]
 Kind = Literal["view", "click", "impression", "favourite", "cart", "purchase", "dislike", "rating"]
 ServiceKind = Literal["view", "click", "impression", "favourite", "cart", "purchase", "dislike"]
 # Seconds since 1970, up to the year 2200: milliseconds by mistake are beyond it and refused.
-Moment = Annotated[float, Field(ge=0, le=7_258_118_400)] | AwareDatetime
+Moment = Annotated[float, Field(ge=0, le=7_258_118_400, strict=True)] | Annotated[AwareDatetime, Field(strict=True)]
 Price = Annotated[float, Field(ge=0)]
 
 MAX_K = 500

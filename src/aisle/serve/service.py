@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
@@ -76,9 +75,6 @@ class Service:
         """
         for slot in self.slots:
             await self.reloader.load(slot)
-        # What is loaded stays: the collector need not walk through it again and again, which is felt in the slowest answers.
-        gc.collect()
-        gc.freeze()
         if self.settings.watch_s:
             self.spawn(self.reloader.watch(self.settings.watch_s))
 

@@ -1,0 +1,54 @@
+"""Settings: options before the environment before the defaults, and nothing misspelt goes unnoticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aisle.errors import AisleError
+from aisle.serve.settings import Settings, read_settings
+
+
+def test_an_option_stands_before_the_environment_and_that_before_the_default() -> None:
+    environment = {"AISLE_PORT": "9000", "AISLE_HOST": "127.0.0.2", "PATH": "/bin"}
+    settings = read_settings(environment, port=9001, max_batch=None)
+    assert (settings.port, settings.host, settings.max_batch) == (9001, "127.0.0.2", Settings().max_batch)
+
+
+def test_words_of_the_environment_become_values() -> None:
+    settings = read_settings(
+        {"AISLE_CORS_ORIGINS": "https://a,https://b", "AISLE_KEYS": "k.json", "AISLE_ACCESS_LOG": "false", "AISLE_WATCH_S": "0.5"}
+    )
+    assert settings.cors_origins == ("https://a", "https://b")
+    assert (settings.keys, settings.access_log, settings.watch_s) == (Path("k.json"), False, 0.5)
+
+
+def test_by_default_only_this_machine_is_answered_and_no_other_page() -> None:
+    assert (Settings().host, Settings().cors_origins, Settings().insecure_no_keys) == ("127.0.0.1", (), False)
+
+
+def test_a_misspelt_setting_gets_a_suggestion() -> None:
+    with pytest.raises(AisleError, match="AISLE_PROT") as error:
+        read_settings({"AISLE_PROT": "1"})
+    assert (error.value.code, error.value.hint) == ("E080", "did you mean 'AISLE_PORT'?")
+    assert read_settings({"AISLE_PUBLIC_DATA": "x"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "70000"),
+        ("PORT", "http"),
+        ("MAX_BATCH", "0"),
+        ("LATENCY_BUDGET_MS", "nan"),
+        ("LOG_LEVEL", "loud"),
+        ("DRAIN_S", "-1"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named(name: str, value: str) -> None:
+    with pytest.raises(AisleError) as error:
+        read_settings({f"AISLE_{name}": value})
+    assert error.value.code == "E080"
+    assert value in error.value.message
+    assert f"AISLE_{name}" in error.value.hint
