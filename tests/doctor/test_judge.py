@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -246,3 +247,11 @@ def test_what_aisle_needs_is_what_its_package_says() -> None:
     listed = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
     assert f"torch>={needed['torch_min']},<{needed['torch_below']}" in listed
     assert f"numpy>={needed['numpy_min']}" in listed
+
+
+def test_every_rule_is_documented_and_no_documented_rule_is_gone() -> None:
+    documented = re.findall(r"^\| (D\d{3}) \|", (ROOT / "docs" / "bundles.md").read_text(), re.MULTILINE)
+    source = {
+        code for file in (ROOT / "src" / "aisle" / "doctor").glob("*.py") for code in re.findall(r'"(D\d{3})"', file.read_text())
+    }
+    assert sorted(source) == documented
