@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,28 @@ def test_nothing_of_an_erased_shopper_is_left_under_any_key(server: RedisServer)
         keys = [key.decode() for key in client.scan_iter()]
         texts = keys + [str(client.dump(key)) for key in keys]
         assert not [text for text in texts if "her-" in text or ":her" in text]
+
+
+def test_redis_rewrites_its_log_without_an_erased_shopper(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "rewriting", *DURABLE)
+
+    def on_disk() -> list[Path]:
+        return [file for file in server.folder.rglob("*") if file.is_file() and b"erika-mustermann" in file.read_bytes()]
+
+    async def body(store: EventStore) -> None:
+        await store.append([view("a", "erika-mustermann")])
+        assert on_disk() != []
+        await store.erase("erika-mustermann")
+
+    try:
+        Address(server.url).run(body)
+        until = time.monotonic() + 30
+        with server.client() as client:
+            while any(client.info("persistence")[name] for name in ("aof_rewrite_in_progress", "aof_rewrite_scheduled")):
+                assert time.monotonic() < until
+        assert on_disk() == []
+    finally:
+        server.kill()
 
 
 def test_old_rows_leave_nothing_behind(server: RedisServer) -> None:
