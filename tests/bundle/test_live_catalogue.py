@@ -106,6 +106,23 @@ def test_a_mask_follows_the_snapshot() -> None:
     assert np.flatnonzero(first.mask(Wanted(available_only=True))).tolist() == [0, 2]  # type: ignore[arg-type]
 
 
+def test_a_mask_is_made_once_a_snapshot_and_cannot_be_written_to() -> None:
+    catalogue = live()
+    mask_V = catalogue.mask(Wanted(categories=("tea",)))
+    assert mask_V is not None
+    assert catalogue.mask(Wanted(categories=("tea",))) is mask_V
+    with pytest.raises(ValueError, match="read-only"):
+        mask_V[0] = False
+
+
+def test_masks_that_are_kept_stay_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aisle.bundle.live_catalogue._MOST_MASK_BYTES", 30)  # ten masks of three items
+    catalogue = live()
+    for cents in range(100):
+        catalogue.mask(Wanted(max_price=cents / 100))
+    assert 0 < len(catalogue._masks) <= 10
+
+
 @pytest.mark.parametrize("wanted", [Wanted(categories=("teas",)), Wanted(candidates=("?",)), Wanted(categories=("tea", "boats"))])
 def test_a_filter_that_nothing_can_meet_is_refused(wanted: Wanted) -> None:
     with pytest.raises(AisleError, match="E038"):

@@ -60,11 +60,15 @@ class ExactIndex:
         check_query(vector_BD, k, allowed_V, self.item_VD.shape)
         if allowed_V is None:
             return self._all(vector_BD, k, self._closed)
-        open_V = allowed_V & self.scorable_V
+        open_V = self.open(allowed_V)
         n_open = int(np.count_nonzero(open_V))
         if n_open * _FEW < len(open_V):
             return self.among(vector_BD, k, np.flatnonzero(open_V))
         return self._all(vector_BD, k, np.flatnonzero(~open_V))
+
+    def open(self, allowed_V: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which of the allowed items can be scored: (V,)."""
+        return allowed_V & self.scorable_V if len(self._closed) else allowed_V
 
     def among(self, vector_BD: NDArray[np.float32], k: int, item_N: NDArray[np.int64]) -> Found:
         """Return the k best of a few items: (N,) codes in ascending order, all of them scorable."""

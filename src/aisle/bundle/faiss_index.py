@@ -54,7 +54,7 @@ class FaissIndex:
         check_query(vector_BD, k, allowed_V, self._exact.item_VD.shape)
         if allowed_V is None:
             return self._approximate(vector_BD, k, None, 1.0)
-        open_V = allowed_V & self._exact.scorable_V
+        open_V = self._exact.open(allowed_V)
         n_open = int(np.count_nonzero(open_V))
         share = n_open / max(self._n_open, 1)
         if n_open <= max(_FEW, k) or (self.kind == "hnsw" and share < _HNSW_FEW_SHARE):

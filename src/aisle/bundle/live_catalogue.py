@@ -91,7 +91,7 @@ class LiveCatalogue:
     columns: Mapping[str, NDArray[Any]]
     titles: Mapping[int, str] = field(default_factory=dict, repr=False)
     revision: int = 0
-    _masks: dict[Any, NDArray[np.bool_]] = field(default_factory=dict, compare=False, repr=False)
+    _masks: dict[Wanted, NDArray[np.bool_]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, catalogue: Catalogue, items: Vocabulary) -> Self:
@@ -167,9 +167,23 @@ class LiveCatalogue:
         Raises:
             AisleError: E038 for a category or a column that the catalogue lacks, or when no candidate is in it.
         """
-        masks = []
         if wanted.candidates is not None:
-            masks.append(self._candidates(wanted.candidates))
+            among_V = self._candidates(wanted.candidates)
+            others_V = self.mask(replace(wanted, candidates=None))
+            return among_V if others_V is None else among_V & others_V
+        if wanted == Wanted():
+            return None
+        kept_V = self._masks.get(wanted)
+        if kept_V is None:  # two threads may both make it, to the same effect
+            kept_V = np.logical_and.reduce(self._conditions(wanted))
+            kept_V.setflags(write=False)
+            if (len(self._masks) + 1) * self.n_items > _MOST_MASK_BYTES:
+                self._masks.clear()
+            self._masks[wanted] = kept_V
+        return kept_V
+
+    def _conditions(self, wanted: Wanted) -> list[NDArray[np.bool_]]:
+        masks = []
         if wanted.categories is not None:
             masks.append(self._categories(wanted.categories))
         if wanted.min_price is not None or wanted.max_price is not None:
@@ -177,8 +191,8 @@ class LiveCatalogue:
             low, high = wanted.min_price or 0.0, np.inf if wanted.max_price is None else wanted.max_price
             masks.append((price_V >= low) & (price_V <= high))  # a missing price is within nothing
         if wanted.available_only:
-            masks.append(self._kept("available", lambda: self._column("available", "available_only") != 0))
-        return np.logical_and.reduce(masks) if masks else None
+            masks.append(self._column("available", "available_only") != 0)
+        return masks
 
     def _candidates(self, raw: Sequence[int | str]) -> NDArray[np.bool_]:
         code = self.items.encode(raw)
@@ -201,16 +215,8 @@ class LiveCatalogue:
                 known = [str(names[place]) for place in range(min(len(names), 1000))]
                 hint = did_you_mean(name, known)[:300]
                 raise AisleError(f"no item has the category '{name[:80]}'", hint=hint, code="E038")
-        return self._kept(("categories", *sorted(set(codes.tolist()))), lambda: np.isin(category_V, codes))
-
-    def _kept(self, key: Any, make: Any) -> NDArray[np.bool_]:
-        """Make a mask once a snapshot; two threads may both make it, to the same effect."""
-        if key not in self._masks:
-            if len(self._masks) >= _MOST_MASKS:
-                self._masks.clear()
-            self._masks[key] = make()
-        mask_V: NDArray[np.bool_] = self._masks[key]
-        return mask_V
+        inside_V: NDArray[np.bool_] = np.isin(category_V, codes)
+        return inside_V
 
     def _column(self, name: str, condition: str) -> NDArray[Any]:
         if name not in self.columns:
@@ -235,7 +241,7 @@ class LiveCatalogue:
                 )
 
 
-_MOST_MASKS = 256  # 1 MB each with a million items
+_MOST_MASK_BYTES = 64_000_000  # of masks kept a snapshot, a byte an item each
 _MISSING: dict[str, NDArray[Any]] = {
     "price": np.array([np.nan], np.float32),
     "available": np.array([np.nan], np.float32),
