@@ -65,7 +65,7 @@ def test_an_image_of_pytorch_or_nvidia_is_read_by_its_variables(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("run", "inspect", "said"),
     [
-        ((125, ""), (1, ""), "the image shop:1 cannot be asked: executable file not found"),
+        ((125, ""), (1, ""), "the image shop:1 cannot be asked: no such image"),
         ((127, ""), inspected(Env=["PATH=/usr/bin"]), "neither labels nor variables"),
         ((127, ""), inspected(), "neither labels nor variables"),
         ((0, "no JSON"), (1, ""), "gave no JSON"),

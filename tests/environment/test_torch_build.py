@@ -21,7 +21,9 @@ hip: Optional[str] = None
 """
 
 
-def installed(folder: Path, version_file: str | None, *, package: str | None = None, cudnn: str | None = None) -> dict[str, str | None]:
+def installed(
+    folder: Path, version_file: str | None, *, package: str | None = None, cudnn: str | None = None
+) -> dict[str, str | None]:
     """Make a torch that raises when it is imported, put it first on the path, and ask in a process of its own."""
     (folder / "torch").mkdir(parents=True)
     (folder / "torch" / "__init__.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")

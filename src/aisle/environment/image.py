@@ -39,7 +39,7 @@ def image_document(name: str) -> dict[str, Any]:
     looked = _docker(_INSPECT_TIMEOUT_S, "image", "inspect", name)
     if looked.returncode != 0:
         raise AisleError(
-            f"the image {name} cannot be asked: {_last_line(asked.stderr or looked.stderr)}",
+            f"the image {name} cannot be asked: {_first_line(looked.stderr)}",
             hint="look whether docker runs and `docker image ls` shows the image",
             code="E019",
         )
@@ -93,6 +93,6 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     return content
 
 
-def _last_line(text: str) -> str:
+def _first_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "docker said nothing"
+    return lines[0] if lines else "docker said nothing"
