@@ -50,7 +50,8 @@ class FakeBundle:
         self.items = Vocabulary(Strings.pack([f"i{place:03}" for place in range(N_ITEMS)]))
         self.known, self.seen = Histories.empty(0), None
         self.knowledge = SimpleNamespace(rules=Rules())
-        self.catalogue = SimpleNamespace(facts=lambda code: {"title": f"Item {code}", "price": 1.5})
+        facts = {"title": "An item", "price": 1.5}
+        self.live = SimpleNamespace(items=self.items, n_items=N_ITEMS, facts=lambda code: facts)
         versions = Versions(aisle="0.1.0", python="3.11", numpy="2")
         self.manifest = SimpleNamespace(
             name="fake",

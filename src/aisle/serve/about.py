@@ -1,11 +1,12 @@
-"""GET /v1/bundle, /v1/items/{item_id}, /health/live, /health/ready, /metrics; POST /v1/admin/reload."""
+"""What is loaded and what is known of items, and changes of both; health and counters."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from aisle.bundle.live_catalogue import ItemChange
 from aisle.serve.problems import ProblemError
-from aisle.serve.schemas import ItemQuery, ReloadRequest
+from aisle.serve.schemas import CatalogueRequest, ItemQuery, ReloadRequest
 from aisle.serve.service import Service
 from aisle.serve.slots import Loaded, Slot
 from aisle.serve.visit import Reply, Visit
@@ -22,15 +23,32 @@ async def item(service: Service, visit: Visit, asked: ItemQuery) -> Reply:
     """Say what is known of an item."""
     bundle = service.slots.get(asked.model).now().bundle
     item_id = visit.params["item_id"]
-    code = int(bundle.items.encode([item_id])[0])
+    code = int(bundle.live.items.encode([item_id])[0])
     if code < 0:
         raise ProblemError(
             404,
-            f"item {item_id[:80]!r} is not in this bundle's catalogue of {len(bundle.items):,} items",
+            f"item {item_id[:80]!r} is not in this bundle's catalogue of {bundle.live.n_items:,} items",
             hint="use a raw item id as in the log",
             code="E306",
         )
-    return Reply.json({"request_id": visit.request_id, "item_id": bundle.items[code], **bundle.catalogue.facts(code)})
+    return Reply.json({"request_id": visit.request_id, "item_id": bundle.live.items[code], **bundle.live.facts(code)})
+
+
+async def catalogue(service: Service, visit: Visit, asked: CatalogueRequest) -> Reply:
+    """Change prices, availability, titles, or add items; every answer from now on reflects it."""
+    slots = list(service.slots) if asked.model is None else [service.slots.get(asked.model)]
+    changes = [ItemChange(one.item_id, one.price, one.available, one.title, one.category, one.brand) for one in asked.changes]
+    for slot in slots:
+        known = len(slot.changes.keys() | {str(one.item_id) for one in changes})
+        if known > service.settings.max_changed_items:
+            raise ProblemError(
+                422,
+                f"{known:,} items of '{slot.name}' would be changed; expected at most {service.settings.max_changed_items:,}",
+                hint="prepare, train and export with the new catalogue; until then raise --max-changed-items",
+                code="E087",
+            )
+    await service.reloader.change(slots, changes)
+    return Reply.json({"request_id": visit.request_id, "changed": len(changes)})
 
 
 async def reload(service: Service, visit: Visit, asked: ReloadRequest) -> Reply:

@@ -54,9 +54,16 @@ OPERATIONS = (
     Operation(
         "POST", "/v1/events", Endpoint("events", shoppers.events, "events", body=say.EventsRequest), say.AcceptedAnswer, (404,)
     ),
-    Operation("DELETE", "/v1/shoppers/{user_id}", Endpoint("erase", shoppers.erase, "events"), say.ErasedAnswer, (404,)),
+    Operation("DELETE", "/v1/shoppers/{user_id}", Endpoint("erase", shoppers.erase, "events"), say.ErasedAnswer, (404, 422)),
     Operation(
         "GET", "/v1/items/{item_id}", Endpoint("item", about.item, "recommend", query=say.ItemQuery), say.ItemAnswer, (404,)
+    ),
+    Operation(
+        "POST",
+        "/v1/catalogue",
+        Endpoint("catalogue", about.catalogue, "admin", body=say.CatalogueRequest),
+        say.ChangedAnswer,
+        (404,),
     ),
     Operation("GET", "/v1/bundle", Endpoint("bundle", about.bundles, "recommend"), say.BundlesAnswer),
     Operation(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aisle.bundle.bundle import Bundle
+from aisle.bundle.live_catalogue import ItemChange
 from aisle.errors import AisleError
 from aisle.serve.logs import Log
 from aisle.serve.metrics import Metrics
@@ -46,7 +48,7 @@ class Reloader:
             version = ""
             try:
                 version = await asyncio.to_thread(slot.source.version)
-                loaded = Loaded.of(await asyncio.to_thread(self._open, slot), version)
+                loaded = await asyncio.to_thread(self._open, slot, version)
             except Exception as error:
                 self._refused[slot.name] = version
                 self._metrics.reload(slot.name, "refused")
@@ -66,8 +68,30 @@ class Reloader:
             )
             return loaded
 
-    def _open(self, slot: Slot) -> Bundle:
-        return self._opener(slot.source.folder())
+    def _open(self, slot: Slot, version: str) -> Loaded:
+        return Loaded.of(self._opener(slot.source.folder()), version, list(slot.changes.values()))
+
+    async def change(self, slots: Sequence[Slot], changes: Sequence[ItemChange]) -> None:
+        """Change the catalogue of some models: all of the changes in all of them or, where one is refused, none.
+
+        Raises:
+            AisleError: E037 for a change that cannot be, E070 while there is no bundle.
+        """
+        async with self._one_at_a_time:
+            made: list[tuple[Slot, Loaded, Bundle]] = []
+            try:
+                for slot in slots:
+                    loaded = slot.now()
+                    made.append((slot, loaded, await asyncio.to_thread(loaded.live.change, changes)))
+            except AisleError:
+                for _, loaded, _ in made:
+                    await asyncio.to_thread(loaded.live.follow, loaded.bundle.live)
+                raise
+            for slot, loaded, bundle in made:
+                slot.loaded = replace(loaded, bundle=bundle)
+                for one in changes:
+                    before = slot.changes.get(str(one.item_id))
+                    slot.changes[str(one.item_id)] = one if before is None else merged(before, one)
 
     async def reload(self, slots: Iterable[Slot]) -> dict[str, str]:
         """Load some models again.
@@ -109,3 +133,8 @@ class Reloader:
         while True:
             await asyncio.sleep(every_s)
             await self.look()
+
+
+def merged(before: ItemChange, after: ItemChange) -> ItemChange:
+    """Return two changes of one item as one."""
+    return replace(before, **{name: value for name, value in vars(after).items() if value is not None})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, field_validator
 
 Id = Annotated[str, Field(min_length=1, max_length=256, strict=True)] | Annotated[int, Field(ge=-(2**63), lt=2**63, strict=True)]
 Word = Annotated[str, Field(max_length=256, strict=True)]
@@ -57,7 +57,7 @@ class RecommendRequest(_Body):
     )
     session_id: Id | None = Field(None, description="a session by id; its events are used")
     k: Annotated[int, Field(ge=1, le=MAX_K, strict=True)] = Field(10, description="items to answer with")
-    filter_seen: bool = Field(True, description="leave out what the shopper has seen, as the recipe says")
+    filter_seen: bool = Field(True, strict=True, description="leave out what the shopper has seen, as the recipe says")
     candidates: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = Field(
         None, description="the only items to choose from"
     )
@@ -66,14 +66,14 @@ class RecommendRequest(_Body):
     )
     min_price: Price | None = Field(None, description="leave out what is cheaper or has no price")
     max_price: Price | None = Field(None, description="leave out what is dearer or has no price")
-    available_only: bool | None = Field(None, description="leave out what cannot be bought")
+    available_only: StrictBool | None = Field(None, description="leave out what cannot be bought")
     exclude_events: Annotated[tuple[Kind, ...], Field(max_length=8)] | None = Field(
         None, description="leave out items with which the shopper did one of these"
     )
     max_per_category: Annotated[int, Field(ge=1, le=MAX_K, strict=True)] | None = Field(
         None, description="most items of one category"
     )
-    context: Annotated[dict[Word, Word | int | float | bool], Field(max_length=32)] | None = Field(
+    context: Annotated[dict[Word, Word | StrictBool | int | float], Field(max_length=32)] | None = Field(
         None, description="circumstances of the moment, for models that read them"
     )
     model: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
@@ -125,12 +125,12 @@ class EventsRequest(_Body):
     events: Annotated[tuple[ShopperEvent, ...], Field(min_length=1, max_length=MAX_EVENTS)]
 
 
-class ItemChange(_Body):
+class ChangedItem(_Body):
     """What is new about an item; what is not named stays. An item that is not in the bundle becomes a new one."""
 
     item_id: Id
     price: Price | None = None
-    available: bool | None = None
+    available: StrictBool | None = None
     title: Annotated[str, Field(max_length=2000)] | None = None
     category: Word | None = None
     brand: Word | None = None
@@ -139,7 +139,7 @@ class ItemChange(_Body):
 class CatalogueRequest(_Body):
     """Changes of the catalogue; all are made, or none."""
 
-    changes: Annotated[tuple[ItemChange, ...], Field(min_length=1, max_length=MAX_EVENTS)]
+    changes: Annotated[tuple[ChangedItem, ...], Field(min_length=1, max_length=MAX_EVENTS)]
     model: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None, description="of which loaded model; by default of all"
     )

@@ -47,6 +47,8 @@ class Settings(BaseModel):
     cache: Path = Field(Path("~/.cache/aisle/bundles"), description="where bundles of a registry are copied to")
     watch_s: float = Field(5.0, ge=0, description="how often to look for a new bundle at the source; 0 = never")
 
+    max_changed_items: int = Field(100_000, ge=1, description="items that /v1/catalogue may change or add")
+
     drain_s: float = Field(1.0, ge=0, description="after SIGTERM: time as not ready before connections are no longer taken")
     shutdown_timeout_s: float = Field(30.0, gt=0, description="after SIGTERM: longest time for open requests")
 

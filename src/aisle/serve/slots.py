@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from aisle.bundle.bundle import Bundle
+from aisle.bundle.live_bundle import LiveBundle
+from aisle.bundle.live_catalogue import ItemChange
 from aisle.errors import did_you_mean
 from aisle.serve.problems import ProblemError
 from aisle.serve.sources import Source
@@ -17,22 +19,25 @@ class Loaded:
     """A bundle that answers.
 
     Attributes:
-        bundle: open and checked.
+        bundle: open and checked, over the latest state of the catalogue.
         version: of its source.
         until_us: the time of the last event that the bundle knows: what is later comes from the event store.
     loaded_s: when it was loaded, in seconds since 1970.
     """
 
     bundle: Bundle
+    live: LiveBundle
     version: str
     until_us: int
     loaded_s: float = field(default_factory=time.time)
 
     @classmethod
-    def of(cls, bundle: Bundle, version: str) -> Loaded:
-        """Look at a bundle once for what every request needs."""
+    def of(cls, bundle: Bundle, version: str, changes: Sequence[ItemChange] = ()) -> Loaded:
+        """Look at a bundle once for what every request needs, and make the changes of the catalogue that were made so far."""
         histories = [one for one in (bundle.known, bundle.seen) if one is not None]
-        return cls(bundle, version, max(int(one.time.max(initial=0)) for one in histories))
+        until_us = max(int(one.time.max(initial=0)) for one in histories)
+        live = LiveBundle(bundle)
+        return cls(live.change(changes) if changes else bundle, live, version, until_us)
 
 
 class Slot:
@@ -46,6 +51,7 @@ class Slot:
     def __init__(self, name: str, source: Source) -> None:
         self.name, self.source = name, source
         self.loaded: Loaded | None = None
+        self.changes: dict[str, ItemChange] = {}  # by item: what the next bundle has to be told of the catalogue
 
     def now(self) -> Loaded:
         """Return what answers now.
