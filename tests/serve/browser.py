@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 from websockets.sync.client import ClientConnection, connect
@@ -57,6 +57,12 @@ class Page:
         self.send("Page.navigate", url=url)
         while not self._loaded:
             self._note(json.loads(self._socket.recv(_PATIENCE_S)))
+
+    def forget(self) -> None:
+        """Begin anew: what was asked for and what went wrong before does not count."""
+        self.open("about:blank")
+        self.requests.clear()
+        self.complaints.clear()
 
     def run(self, script: str) -> Any:
         """Return the value of an expression."""
@@ -135,28 +141,32 @@ def browser(executable: str, folder: Path) -> Iterator[Page]:
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        with connect(_tab(process), max_size=None) as socket:
+        assert process.stderr is not None
+        address = _tab(process.stderr)
+        reading = threading.Thread(target=process.stderr.read, daemon=True)  # a full pipe would stop it
+        reading.start()
+        with connect(address, max_size=None) as socket:
             page = Page(socket)
             yield page
             page.send("Browser.close")
         process.wait(_PATIENCE_S)
+        reading.join(_PATIENCE_S)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.kill()  # no more than a word where it has ended
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
 
 
-def _tab(process: subprocess.Popen[str]) -> str:
+def _tab(stderr: IO[str]) -> str:
     """Return the address of the first tab, once Chromium has said where it listens."""
-    assert process.stderr is not None
     said: list[str] = []
-    for line in process.stderr:
+    for line in stderr:
         if found := re.match(r"DevTools listening on ws://(\S+?)/", line):
             break
         said.append(line)
     else:
         raise AssertionError(f"Chromium did not start: {''.join(said)}")
-    threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop it
     tabs = httpx.get(f"http://{found[1]}/json/list", timeout=_PATIENCE_S).json()
     address: str = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
     return address

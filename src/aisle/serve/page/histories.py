@@ -35,7 +35,7 @@ class HistoryQuery(BaseModel):
 
 @dataclass(frozen=True)
 class _Done:
-    """Something that a shopper did; `live` = it came from the event store alone."""
+    """Something that a shopper did; `live` = after everything that the oldest of the bundles knows."""
 
     event: RawEvent
     live: bool
@@ -44,10 +44,11 @@ class _Done:
 async def history(service: Service, visit: Visit, asked: HistoryQuery) -> Reply:
     """Return a history, the newest event first."""
     bundles = {slot.name: slot.now().bundle for slot in service.slots}
+    until_us = min(slot.now().until_us for slot in service.slots)
     live = await _live(service, asked)
     # Of somebody who was erased only what came afterwards is shown, as it alone is used.
     known = {name: [] if live.erased else remembered(bundle, live.user_id) for name, bundle in bundles.items()}
-    done = _all(known, live)
+    done = _all(known, live, until_us)
     newest = done[:_SHOWN]
     facts: dict[str, Any] = {}
     for bundle in bundles.values():
@@ -80,11 +81,11 @@ async def _live(service: Service, asked: HistoryQuery) -> Live:
     return (await service.store.histories([Shopper(asked.user_id, asked.session_id)]))[0]
 
 
-def _all(known: dict[str, list[RawEvent]], live: Live) -> list[_Done]:
+def _all(known: dict[str, list[RawEvent]], live: Live, until_us: int) -> list[_Done]:
     """Put what every model remembers and what came later together, each once, the newest first."""
     done = {_same(event): _Done(event, live=False) for events in known.values() for event in events}
     shown = [event for event in live.events if event.event != Event.impression.name]
-    done = {_same(event): _Done(event, live=True) for event in shown} | done
+    done = {_same(event): _Done(event, event.time_us > until_us) for event in shown} | done
     # Of two at one moment, the one that stands later in its history comes first.
     return sorted(done.values(), key=lambda one: one.event.time_us)[::-1]
 

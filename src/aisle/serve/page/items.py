@@ -31,5 +31,5 @@ async def facts(service: Service, visit: Visit, asked: ItemsRequest) -> Reply:
 def facts_of(bundle: Bundle, item_ids: Iterable[int | str]) -> dict[str, dict[str, Any]]:
     """Return raw id, as text -> what the catalogue says, for each item that the bundle knows."""
     raw = list(dict.fromkeys(item_ids))
-    codes = bundle.items.encode(raw).tolist()
-    return {str(item_id): bundle.catalogue.facts(code) for item_id, code in zip(raw, codes, strict=True) if code >= 0}
+    codes = bundle.live.items.encode(raw).tolist()
+    return {str(item_id): bundle.live.facts(code) for item_id, code in zip(raw, codes, strict=True) if code >= 0}

@@ -204,17 +204,25 @@ async function refresh(clicked) {
   if (!byId("filters").reportValidity()) return;
   const mine = ++turn;
   const late = () => mine !== turn;
+  byId("columns").ariaBusy = "true";
   const who = { ...shopper, user_id: shopper.user_id ?? undefined };
   const before = clicked ? lists : new Map();
   const columns = shop.models.map((model) => column(byId("columns"), model));
-  byId("status").textContent = clicked ?? "asking ...";
   const answers = await Promise.all([showHistory(late), ...columns.map((place) => showList(place, { ...who, ...filters() }, late))]);
   if (late()) return;
   const [history, ...given] = answers;
   lists = new Map(given.filter(Boolean).map((one) => [one.variant, new Map(one.items.map((item) => [text(item.item_id), item]))]));
   mark(before);
   if (history) columns.forEach((place) => tellKnown(place, history));
-  byId("status").textContent = clicked ?? `${count(lists.size, "list")} for ${shopper.user_id ?? "a new shopper"}`;
+  byId("columns").ariaBusy = "false";
+  say(clicked ?? `${count(lists.size, "list")} for ${shopper.user_id ?? "a new shopper"}`, Boolean(clicked));
+}
+
+function say(words, seen) {
+  const place = byId("status");
+  place.textContent = words;
+  place.classList.remove("seen");
+  if (seen) requestAnimationFrame(() => place.classList.add("seen"));
 }
 
 // A model's column, made once and then filled again and again, so that nothing jumps.
@@ -291,7 +299,7 @@ function row(rows, item, facts, answer, actions) {
   make(place, "span", "facts", [about.category, about.brand].filter(Boolean).join(" · ") || " ");
   make(place, "span", "score", `${item.source} ${score(item.score)}`, item.source === "popular" ? "Popularity: fills what the model leaves empty" : "The model's score");
   const because = facts[text(item.because_item_id)]?.title;
-  make(place, "p", "reason", because ? item.reason.replace(text(item.because_item_id), () => `“${because}”`) : item.reason);
+  if (actions) make(place, "p", "reason", because ? item.reason.replace(text(item.because_item_id), () => `“${because}”`) : item.reason);
   const foot = make(place, "div", "foot");
   const name = about.title ?? text(item.item_id);
   if (actions) for (const [words, event] of ACTIONS) act(foot, words, name, item.rank, () => post(event, item, answer, about, name), !shop.events);

@@ -43,7 +43,7 @@ async def shop(service: Service, visit: Visit, asked: None) -> Reply:
         "events": service.store is not None,
         "models": [{"variant": name, "bundle": one.id, "model": one.manifest.name} for name, one in bundles.items()],
         "users": len(first.users),
-        "items": len(first.items),
+        "items": first.live.n_items,
     }
     # Some passes over all users and items: not for the event loop, which answers others.
     return Reply.json(document | await asyncio.to_thread(_offered, first))
@@ -91,7 +91,7 @@ def _numbers(id_U: NDArray[np.int64], prefix: int, most: int) -> Iterator[int]:
 def _offered(bundle: Bundle) -> dict[str, Any]:
     length_U = _lengths(bundle)
     examples = {kind: _told(bundle, user, length_U) for kind, user in _examples(length_U).items()}
-    return {"examples": examples, "categories": _categories(bundle), "columns": _columns(bundle)}
+    return {"examples": examples, "categories": _categories(bundle), "columns": list(bundle.live.columns)}
 
 
 def _examples(length_U: NDArray[np.int64]) -> dict[str, list[int]]:
@@ -118,13 +118,9 @@ def _told(bundle: Bundle, user: list[int], length_U: NDArray[np.int64]) -> list[
 
 
 def _categories(bundle: Bundle) -> list[dict[str, Any]]:
-    column = bundle.catalogue.category
-    if column is None:
+    if "category" not in bundle.live.columns:
         return []
-    count = np.bincount(column.code[column.code >= 0], minlength=len(column.names))
+    code_V, names = bundle.live.columns["category"], bundle.live.names["category"]
+    count = np.bincount(code_V[code_V >= 0], minlength=len(names))
     largest = np.sort(np.argsort(-count, kind="stable")[:_CATEGORIES])
-    return [{"name": column.names[code], "items": int(count[code])} for code in largest.tolist() if count[code]]
-
-
-def _columns(bundle: Bundle) -> list[str]:
-    return [name for name in ("title", "category", "brand", "price", "available") if getattr(bundle.catalogue, name) is not None]
+    return [{"name": names[code], "items": int(count[code])} for code in largest.tolist() if count[code]]
