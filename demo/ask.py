@@ -1,4 +1,4 @@
-"""Ask a service that is starting for one list, with the standard library: what a shop's own server would send, and what it gets."""
+"""Ask a service that is starting for one list, with the standard library, as a shop's own server would."""
 
 from __future__ import annotations
 
