@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 20  # the first with Gelu; ONNX Runtime 1.17 and later
-_IR_VERSION = 9  # the one that goes with it
+IR_VERSION = 9  # the one that goes with it
 
 
 class Graph:
@@ -77,7 +77,7 @@ class Graph:
         result = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
         graph = helper.make_graph(self._nodes, self._name, self._inputs, [result], self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="aisle")
-        model.ir_version = _IR_VERSION
+        model.ir_version = IR_VERSION
         onnx.checker.check_model(model, full_check=True)
         data: bytes = model.SerializeToString()
         return data

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from aisle.export.graph import IR_VERSION
+
 _PACKAGES = ("onnx", "onnxruntime", "safetensors")
 
 
@@ -30,6 +32,7 @@ def versions(model: Path) -> dict[str, str | int | None]:
         "cuda": torch.version.cuda,
         "cudnn": None if cudnn is None else f"{cudnn // 10_000}.{cudnn % 10_000 // 100}.{cudnn % 100}",
         "onnx_opset": max(opsets, default=None),
+        "onnx_ir_version": IR_VERSION if opsets else None,
         "faiss": _installed("faiss-cpu") or _installed("faiss-gpu"),
     }
 
