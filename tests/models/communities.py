@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -249,6 +250,12 @@ FITTED: dict[str, Callable[[], Any]] = {
     "two-stage": _fit_two_stage,
     "two-stage, ranked by FM": lambda: _stages(ModelRanker(_fit_fm(with_fields=False)), train_part(), BY_FM),
 }
+
+
+@functools.cache
+def fitted(name: str) -> Any:
+    """Return a fitted model, the same one for every test; it is not to be changed."""
+    return FITTED[name]()
 
 
 def reload(model: Any, state: dict[str, NDArray[Any]]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from aisle.models.item_knn import ItemKNN
 from aisle.models.recently_viewed import RecentlyViewed
 from aisle.models.session_knn import SessionKNN
 from tests.models import communities
-from tests.models.communities import COLD, ITEMS, NEW_USER, USERS
+from tests.models.communities import COLD, ITEMS, NEW_USER, USERS, fitted
 
 # Recently viewed has learned nothing about anybody's taste.
 PERSONAL = [name for name in communities.FITTED if not name.startswith(("popularity", "recently"))]
@@ -42,11 +41,6 @@ IN_ORDER = [
     "recently viewed",
 ]  # what came last counts most
 ALL_USERS = np.arange(USERS + 1)
-
-
-@functools.cache
-def fitted(name: str) -> Any:
-    return communities.FITTED[name]()
 
 
 @pytest.fixture(params=communities.FITTED)

@@ -31,7 +31,7 @@ class ItemInputs:
     table: Floats
     scale: Floats | None
 
-    def of(self, item_BL: NDArray[np.int64]) -> Floats:
+    def of(self, item_BL: NDArray[np.integer]) -> Floats:
         """Gather rows: (B, L) -> (B, L, D)."""
         x_BLD: Floats = self.table[item_BL]
         if self.scale is not None:

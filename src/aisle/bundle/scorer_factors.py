@@ -111,7 +111,7 @@ def load_fm(files: ScorerFiles) -> VectorScorer:
 def mf_state(files: ScorerFiles) -> dict[str, NDArray[Any]]:
     """Return the state of the eager MF."""
     item_VD, width = files.array("items"), int(files.more["factors"])
-    return {
+    return files.weights() | {
         "trained_users": files.array("users_known"),
         "trained_items": files.array("scorable"),
         "user.weight": files.array("users"),

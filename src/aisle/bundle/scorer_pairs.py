@@ -104,7 +104,7 @@ class PairScorer:
 
     def _likeness(self, item_NE: Floats) -> Floats:
         """Return what items are like as vectors of length 1: (N, E) -> (N, K)."""
-        part_NK: Floats = item_NE[:, : self.width].reshape(len(item_NE), self.likeness, -1).sum(axis=1)
+        part_NK: Floats = item_NE[:, : self.width].reshape(len(item_NE), self.likeness, self.width // self.likeness).sum(axis=1)
         length_N1 = np.sqrt(np.square(part_NK).sum(axis=1, keepdims=True))
         return np.asarray(part_NK / np.maximum(length_N1, np.float32(1e-12)))
 
@@ -163,9 +163,9 @@ class ColumnAsker:
         none_BF = np.full((len(user_B), len(self.context.start)), -1, np.int32)
         row_BF = self.context.rows(none_BF if known.context is None else known.context)
         part_BFK = self.context.vectors(row_BF)
-        user_BK = column_BE.reshape(len(user_B), -1, self.factors).sum(axis=1)
+        user_BK = column_BE.reshape(len(user_B), column_BE.shape[1] // self.factors, self.factors).sum(axis=1)
         constant_B += self.context.terms(row_BF, part_BFK) + (user_BK * part_BFK.sum(axis=1)).sum(axis=1)
-        return np.concatenate([column_BE, part_BFK.reshape(len(user_B), -1)], axis=1), constant_B
+        return np.concatenate([column_BE, part_BFK.reshape(len(user_B), none_BF.shape[1] * self.factors)], axis=1), constant_B
 
 
 @dataclass(frozen=True)

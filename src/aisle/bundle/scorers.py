@@ -68,7 +68,13 @@ def load_scorer(folder: Path, *, threads: int = 1) -> Scorer:
             damaged file, E022 for an array of another shape, E023 for a graph that ONNX Runtime cannot load.
     """
     files = ScorerFiles.read(folder, threads)
-    return _kind(files).load(files)
+    kind = _kind(files)
+    try:
+        return kind.load(files)
+    except (KeyError, TypeError, ValueError) as error:  # a key of `config` or `more` that is missing or no number
+        raise AisleError(
+            f"{folder / ABOUT} does not make a {files.model}: {error!r}", hint="export the run again", code="E020"
+        ) from error
 
 
 def eager_state(folder: Path) -> State:
@@ -85,11 +91,11 @@ def eager_state(folder: Path) -> State:
 
 
 def _kind(files: ScorerFiles) -> _Kind:
-    kind = _KINDS.get(files.model)
+    kind = _KINDS.get(str(files.model))
     if kind is None or kind.name != files.kind:
         raise AisleError(
             f"{files.folder / ABOUT} describes a '{files.model}' served as '{files.kind}', which this aisle does not know",
-            hint=f"{did_you_mean(files.model, _KINDS)}; upgrade aisle where the bundle is newer",
+            hint=f"{did_you_mean(str(files.model), _KINDS)}; upgrade aisle where the bundle is newer",
             code="E020",
         )
     return kind
