@@ -10,7 +10,7 @@ its group plus half as much noise. Events are drawn from the same groups, three 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from aisle.bundle.scorer_vectors import VectorScorer
 from aisle.bundle.scorers import load_scorer
 from aisle.experiment.recipe import Recipe, load_recipe, recipe_as_dict
 from aisle.export.scorers import export_scorer
+from aisle.export.torchserve_model import with_torch
 from aisle.export.versions import versions
 from aisle.features.histories import Histories
 from aisle.features.vocabulary import Vocabulary, vocabulary_arrays
@@ -95,7 +96,7 @@ def make_bundle(size: Size, folder: Path, *, overwrite: bool = False) -> Manifes
         index = _index(partial, known, rng)
         about = _about(size, partial, recipe, report.kind, index)
         write_manifest(partial, about)
-        eager = replace(Bundle.open(partial, check=False), scorer=model, nearest=None)
+        eager = with_torch(Bundle.open(partial, check=False), model)
         questions = golden_questions(users.decode(range(min(200, size.users))), items.decode(range(200)), count=32)
         write_golden(partial / layout.GOLDEN_NAME, make_golden(eager, questions))
         return write_manifest(partial, about)

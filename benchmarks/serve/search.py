@@ -50,6 +50,9 @@ class Search:
     probes: tuple[Measured, ...]
 
 
+LEAST_RATE = 5.0  # below it a server holds nothing
+
+
 def highest_rate(probe: Callable[[float], Measured], limits: Limits, *, start: float, precision: float = 0.04) -> Search:
     """Find the highest rate that keeps limits: up or down by factors of 1.6, then by halving the gap.
 
@@ -72,7 +75,7 @@ def highest_rate(probe: Callable[[float], Measured], limits: Limits, *, start: f
 
     low, high = 0.0, 0.0
     rate = start
-    while not (low and high) and 1.0 <= rate <= 100_000:
+    while not (low and high) and LEAST_RATE <= rate <= 100_000:
         if holds(rate):
             low, rate = rate, rate * 1.6
         else:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 VERSION = "1.0"  # of the model inside TorchServe
-START_S = 120.0
+START_S, STOP_S = 120.0, 15.0
 _ASK_EVERY_S = 0.1
 
 # As shipped TorchServe writes two log lines a request and some more a batch, to disk; a tuned one says what goes wrong.
@@ -80,6 +80,7 @@ class Running:
         keys: "inference" and "management" -> token.
         log: what it and its workers print.
         name: of the model.
+        group: of all its processes.
     """
 
     port: int
@@ -87,6 +88,7 @@ class Running:
     keys: dict[str, str]
     log: Path
     name: str
+    group: int
 
     @property
     def path(self) -> str:
@@ -138,7 +140,7 @@ def running(
         )
         try:
             keys = _wait_for_keys(process, folder, log)
-            server = Running(ports[0], ports[1], keys, log, archive.stem)
+            server = Running(ports[0], ports[1], keys, log, archive.stem, process.pid)
             _wait_for_worker(process, server, settings.workers)
             yield server
         finally:
@@ -232,8 +234,25 @@ def _tail(log: Path) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the launcher, Java and the workers: all that is in the session, which the launcher's end does not end."""
     for end in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, end)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(15)
+        deadline = time.monotonic() + STOP_S
+        while process.poll() is None or alive(process.pid):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_ASK_EVERY_S)
+        else:
+            return
+
+
+def alive(group: int) -> list[int]:
+    """Return the processes of a group that still run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            state, _, pgrp, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(pgrp) == group and state != "Z":
+                found.append(int(stat.parent.name))
+    return found

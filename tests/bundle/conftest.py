@@ -21,6 +21,7 @@ SMALL = {
     "fm": ONE_EPOCH,
     "two-tower": [*ONE_EPOCH, "parameters.width=16"],
     "two-stage": ONE_EPOCH,
+    "mf-ncf-ml-1m": [*ONE_EPOCH, 'split.kind="leave-one-out"'],  # MF has no recipe for any shop
 }
 
 

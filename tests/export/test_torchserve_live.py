@@ -16,7 +16,7 @@ from aisle.bundle.bundle import Bundle
 from aisle.bundle.question import Answer, Item, Question, RawEvent
 from aisle.export.torchserve import export_torchserve
 from benchmarks.serve.made import Size, make_bundle
-from benchmarks.serve.torchserve import Running, Settings, TorchServeError, missing, running
+from benchmarks.serve.torchserve import Running, Settings, TorchServeError, alive, missing, running
 
 MODELS = ("popularity", "item-knn", "fm", "ncf", "mf-ncf-ml-1m", "two-tower", "lstm", "sasrec", "two-stage")
 BATCHED = Settings(batch_size=8, max_batch_delay_ms=10)
@@ -99,7 +99,7 @@ def test_in_a_batch_one_bad_request_is_refused_alone(server: Running) -> None:
     assert server.ask(None, raw=b"{no json")[0] == 400
 
 
-def test_an_archive_that_does_not_fit_is_refused_by_name_and_torchserve_is_stopped(made: Path, tmp_path: Path) -> None:
+def test_an_archive_that_does_not_fit_is_refused_by_name(made: Path, tmp_path: Path) -> None:
     """The manifest says that another aisle made the bundle; its worker must not answer."""
     archive = export_torchserve(made, tmp_path / "store", "shop")
     altered = tmp_path / "shop.mar"
@@ -114,5 +114,17 @@ def test_an_archive_that_does_not_fit_is_refused_by_name_and_torchserve_is_stopp
     named = r"refuses this archive: .*aisle .* where the archive was made by 0\.0\.1"
     with pytest.raises(TorchServeError, match=named), running(altered, tmp_path / "server"):
         pass
-    pids = tmp_path / "server" / "tmp" / ".model_server.pid"
-    assert not Path(f"/proc/{pids.read_text().strip()}").exists()
+
+
+def fail_with(archive: Path, folder: Path, groups: list[int]) -> None:
+    with running(archive, folder) as server:
+        groups.append(server.group)
+        assert len(alive(server.group)) >= 3  # the launcher, Java, a worker
+        raise ZeroDivisionError
+
+
+def test_nothing_of_it_runs_on_when_the_block_ends_in_an_error(made: Path, tmp_path: Path) -> None:
+    groups: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        fail_with(export_torchserve(made, tmp_path / "store", "shop"), tmp_path / "server", groups)
+    assert not alive(groups[0])

@@ -60,6 +60,16 @@ def open_eager(folder: Path, *, check: bool = True) -> Bundle:
     bundle = Bundle.open(folder, check=check)
     recipe = parse_recipe(json.loads((folder / layout.RECIPE_NAME).read_bytes()), str(folder))
     model = MODELS[recipe.model].load(recipe.parameters, eager_state(folder / layout.MODEL))
+    return with_torch(bundle, model)
+
+
+def with_torch(bundle: Bundle, model: Any) -> Bundle:
+    """Return a bundle that answers from a torch model: where it makes vectors, through the bundle's own index.
+
+    Args:
+        bundle: of that model.
+        model: as it was trained, or loaded again.
+    """
     asker = _asker(model)
     if bundle.nearest is None or asker is None or not isinstance(bundle.scorer, VectorScorer):
         return replace(bundle, scorer=model, nearest=None)
