@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from aisle.serve.app import make_app
 from aisle.serve.events.protocol import EventStore
 from aisle.serve.events.sqlite import SqliteStore
 from aisle.serve.keys import new_key
+from aisle.serve.opening import make_service as opened
 from aisle.serve.page.shop import starting_with
 from aisle.serve.service import Service
 from aisle.serve.settings import Settings
@@ -259,6 +260,21 @@ def test_the_page_may_ask_this_service_alone(client: Client) -> None:
         assert "https://" not in answer.text
 
 
+def test_a_real_bundle_tells_what_the_page_asks(bundle_of: Callable[[str], Path]) -> None:
+    settings = Settings(access_log=False, watch_s=0)
+    with running(opened(settings, str(bundle_of("popularity")))) as client:
+        told = client.get("/page/shop").json()
+        user_id, events = told["examples"]["long"][0].values()
+        assert told["users"] > 0
+        assert [one["user_id"] for one in client.get("/page/shoppers", params={"prefix": user_id}).json()["shoppers"]] == [
+            user_id
+        ]
+        history = client.get("/page/history", params={"user_id": user_id}).json()
+        assert history["events_by_model"] == {"main": events}
+        assert history["events"][0]["title"]
+        assert history["events"][0]["at"] >= history["events"][-1]["at"]
+
+
 # ---- what a person sees ----
 
 
@@ -271,6 +287,8 @@ def test_the_page_shows_a_shopper_and_both_lists_side_by_side(page: Page) -> Non
     assert titles(page, "other")[1:3] == ["Thing 2", "Thing 4"]
     assert page.texts("#columns [data-variant=main] .reason")[0] == "similar to “Thing 900” you viewed"
     assert page.texts("#columns .bundle") == ["a" * 12, "b" * 12]
+    assert all(len(request_id) == 32 for request_id in page.texts("#columns .request"))
+    assert all(ms.endswith(" ms") for ms in page.texts("#columns .ms"))
     assert page.texts("#notice") == ["This shop is simulated."]
     left = page.run("[...document.querySelectorAll('#columns .column')].map((one) => one.getBoundingClientRect().left)")
     assert left[0] < left[1]

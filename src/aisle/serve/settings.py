@@ -13,7 +13,7 @@ from aisle.errors import AisleError, did_you_mean
 
 PREFIX = "AISLE_"
 # What other parts of aisle, its tests and its benchmarks read; anything else that starts with AISLE_ is a misspelt setting.
-OTHERS = frozenset({"AISLE_PUBLIC_DATA", "AISLE_WHO"})
+OTHERS = frozenset({"AISLE_PUBLIC_DATA", "AISLE_REQUIRE_CHROMIUM", "AISLE_WHO"})
 
 
 class Settings(BaseModel):
@@ -34,7 +34,6 @@ class Settings(BaseModel):
     max_waiting: int = Field(1024, ge=1, description="questions that may wait; one more gets 503")
     latency_budget_ms: float = Field(250.0, gt=0, description="longest wait before a question is scored; beyond it 503")
     answer_timeout_s: float = Field(10.0, gt=0, description="longest time for an answer that is being made")
-    max_bulk: int = Field(256, ge=1, le=4096, description="questions in one call of /v1/recommend/batch")
 
     max_body_bytes: int = Field(1 << 20, ge=1024, description="largest request body; beyond it 413")
     header_timeout_s: float = Field(5.0, gt=0, description="time for the head of a request to arrive")

@@ -285,8 +285,7 @@ function from(place, answer) {
   const line = place.querySelector(".from");
   line.replaceChildren("bundle ");
   make(line, "code", "bundle", answer.bundle);
-  line.append(" · request ");
-  make(line, "code", "request", answer.request_id, answer.request_id);
+  make(make(line, "span", "block", "request "), "code", "request", answer.request_id);
 }
 
 function row(rows, item, facts, answer, actions) {
