@@ -22,7 +22,7 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return openapi(OPERATIONS)
+    return openapi(OPERATIONS, keys=False)
 
 
 def test_the_service_shows_its_document(client: Client, document: dict[str, Any]) -> None:
@@ -35,6 +35,13 @@ def test_every_operation_has_a_name_of_its_own_words_and_errors(document: dict[s
     for operation in operations:
         assert operation["summary"].endswith(".")
         assert {"200", "503"} <= set(operation["responses"])
+
+
+def test_a_key_is_asked_for_where_the_service_asks_for_one(document: dict[str, Any]) -> None:
+    with_keys = openapi(OPERATIONS, keys=True)["paths"]
+    assert "security" not in json.dumps(document["paths"])
+    assert with_keys["/v1/recommend"]["post"]["security"] == [{"key": []}]
+    assert "security" not in with_keys["/health/live"]["get"]
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

@@ -154,12 +154,12 @@ def test_a_batch_answers_each_question_in_its_place(client: Client) -> None:
 
 def test_a_large_batch_lets_others_in_between() -> None:
     source = FakeSource()
-    with running(make_service(source, settings=Settings(max_batch=4, max_bulk=10, access_log=False, watch_s=0))) as client:
+    with running(make_service(source, settings=Settings(max_batch=4, access_log=False, watch_s=0))) as client:
         assert client.post("/v1/recommend/batch", json={"requests": [{}] * 10}).status_code == 200
         assert [len(batch) for batch in source.bundle.asked] == [4, 4, 2]
-        refused = client.post("/v1/recommend/batch", json={"requests": [{}] * 11})
+        refused = client.post("/v1/recommend/batch", json={"requests": [{}] * 257})
     assert refused.status_code == 422
-    assert "11 questions" in refused.json()["error"]["message"]
+    assert "at most 256 items" in refused.json()["error"]["message"]
 
 
 def test_similar_items_and_an_item_that_is_not_there(client: Client) -> None:

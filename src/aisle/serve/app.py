@@ -21,7 +21,7 @@ def make_app(service: Service) -> Any:
     Args:
         service: what answers; started by the caller.
     """
-    service.openapi = orjson.dumps(openapi(OPERATIONS))
+    service.openapi = orjson.dumps(openapi(OPERATIONS, keys=service.keys.needed))
     routes: list[BaseRoute] = [
         Route(one.path.replace("_id}", "_id:path}"), one.endpoint, methods=[one.method]) for one in OPERATIONS
     ]

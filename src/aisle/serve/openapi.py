@@ -24,11 +24,16 @@ _WORDS = {
 }  # fmt: skip
 
 
-def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
-    """Return the document."""
+def openapi(operations: Sequence[Operation], *, keys: bool) -> dict[str, Any]:
+    """Return the document.
+
+    Args:
+        operations: what there is.
+        keys: whether this service asks for API keys.
+    """
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, keys)
     taken: list[tuple[type[BaseModel], Any]] = [(one.endpoint.body, "validation") for one in operations if one.endpoint.body]
     given: list[tuple[type[BaseModel], Any]] = [(one.answer, "serialization") for one in operations if one.answer]
     _, schemas = models_json_schema([*taken, *given, (ErrorAnswer, "serialization")], ref_template=_REF)
@@ -40,7 +45,7 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
     }
 
 
-def _operation(one: Operation) -> dict[str, Any]:
+def _operation(one: Operation, keys: bool) -> dict[str, Any]:
     endpoint = one.endpoint
     words = (endpoint.handle.__doc__ or "").strip().splitlines()[0]
     operation: dict[str, Any] = {"operationId": endpoint.name, "summary": words, "responses": _responses(one)}
@@ -53,7 +58,7 @@ def _operation(one: Operation) -> dict[str, Any]:
     if endpoint.body is not None:
         content = {"application/json": {"schema": {"$ref": _REF.format(model=endpoint.body.__name__)}}}
         operation["requestBody"] = {"required": True, "content": content}
-    if endpoint.scope != "open":
+    if keys and endpoint.scope != "open":
         operation["security"] = [{"key": []}]
     return operation
 

@@ -32,13 +32,6 @@ async def recommend(service: Service, visit: Visit, asked: RecommendRequest) -> 
 
 async def recommend_batch(service: Service, visit: Visit, asked: BatchRequest) -> Reply:
     """Answer many shoppers; who cannot be answered gets an error in their place."""
-    if len(asked.requests) > service.settings.max_bulk:
-        raise ProblemError(
-            422,
-            f"{len(asked.requests):,} questions in one call; expected at most {service.settings.max_bulk:,}",
-            hint="send them in several calls; for all shoppers use `aisle recommend --bundle BUNDLE --all-users`",
-            code="E061",
-        )
     documents: list[dict[str, Any] | None] = [None] * len(asked.requests)
     fine: list[tuple[int, Wanted]] = []
     lives = await _lives(service, asked.requests)

@@ -13,12 +13,13 @@ Kind = Literal["view", "click", "impression", "favourite", "cart", "purchase", "
 ServiceKind = Literal["view", "click", "impression", "favourite", "cart", "purchase", "dislike"]
 # Seconds since 1970, up to the year 2200: milliseconds by mistake are beyond it and refused.
 Moment = Annotated[float, Field(ge=0, le=7_258_118_400, strict=True)] | Annotated[AwareDatetime, Field(strict=True)]
-Price = Annotated[float, Field(ge=0)]
+Price = Annotated[float, Field(ge=0, strict=True)]
 
 MAX_K = 500
 MAX_HISTORY = 1000
 MAX_CANDIDATES = 10_000
 MAX_EVENTS = 1000
+MAX_BULK = 256
 
 
 def microseconds(moment: float | datetime | None) -> int | None:
@@ -91,7 +92,7 @@ class RecommendRequest(_Body):
 class BatchRequest(_Body):
     """Many questions in one call; each is answered or refused by itself."""
 
-    requests: Annotated[tuple[RecommendRequest, ...], Field(min_length=1, max_length=4096)]
+    requests: Annotated[tuple[RecommendRequest, ...], Field(min_length=1, max_length=MAX_BULK)]
 
 
 class ShopperEvent(_Body):

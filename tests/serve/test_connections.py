@@ -1,0 +1,168 @@
+"""Callers that are slow, broken or too many: each is told or cut off, and nobody else notices. Against a real process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serve.process import Served, serving, until
+
+QUESTION = b'{"user_id": "u0000017", "k": 1}'
+HEAD = b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+WHOLE = HEAD + b"Content-Length: %d\r\n\r\n" % len(QUESTION) + QUESTION
+
+
+@pytest.fixture(scope="module")
+def served(bundle_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    limits = {"header_timeout_s": 0.4, "body_timeout_s": 0.4, "keep_alive_s": 1, "max_connections": 20, "max_body_bytes": 4096}
+    with serving(tmp_path_factory.mktemp("served"), bundle_of("popularity"), drain_s=0, **limits) as served:
+        yield served
+        assert served.end() == 0
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the service closes the connection."""
+    chunks = []
+    try:
+        while chunk := connection.recv(65536):
+            chunks.append(chunk)
+    except ConnectionResetError:
+        pass
+    return b"".join(chunks)
+
+
+def told(answer: bytes) -> tuple[int, Any]:
+    """Status and body of the last answer."""
+    head, _, body = answer.rpartition(b"\r\n\r\n")
+    return int(head.split(b"HTTP/1.1 ")[-1][:3]), json.loads(body)
+
+
+def all_is_well(served: Served) -> None:
+    with served.client() as client:
+        assert client.post("/v1/recommend", json={"user_id": "u0000017"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /v1/recommend HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST /v1/recommend HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\r\nbad header\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_gets_a_400(served: Served, sent: bytes) -> None:
+    with served.connect() as connection:
+        connection.sendall(sent)
+        status, body = told(read_all(connection))
+    assert (status, body["error"]["code"]) == (400, "E074")
+    all_is_well(served)
+
+
+def test_a_caller_who_says_nothing_is_cut_off(served: Served) -> None:
+    with served.connect() as connection:
+        assert read_all(connection) == b""
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"POST /v1/rec", HEAD, HEAD + b"Content-Length: 100\r\n\r\n{", HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"],
+)
+def test_a_request_that_does_not_arrive_in_time_gets_a_408(served: Served, begun: bytes) -> None:
+    with served.connect() as connection:
+        connection.sendall(begun)
+        status, body = told(read_all(connection))
+    assert (status, body["error"]["code"]) == (408, "E073")
+    all_is_well(served)
+
+
+def test_a_head_that_drips_is_given_up_after_the_same_time(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(HEAD)
+        try:
+            for number in range(1000):
+                connection.settimeout(0.05)
+                connection.sendall(b"X-%d: a\r\n" % number)
+                try:
+                    answer = connection.recv(65536)
+                    break
+                except TimeoutError:
+                    continue
+        except (BrokenPipeError, ConnectionResetError):
+            answer = b""
+    assert answer == b"" or told(answer)[0] == 408
+
+
+def test_an_endless_head_is_refused(served: Served) -> None:
+    with served.connect() as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(HEAD + b"X: " + b"a" * 400_000)
+        answer = read_all(connection)
+    assert answer == b"" or told(answer)[0] == 431
+    all_is_well(served)
+
+
+def test_a_large_body_is_refused_before_it_is_sent_and_the_connection_goes_on(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: 5000\r\n\r\n")
+        answer = connection.recv(65536)
+        assert told(answer)[0] == 413
+        connection.sendall(b" " * 5000 + WHOLE)
+        assert told(connection.recv(65536))[0] == 200
+
+
+def test_who_goes_on_sending_after_a_413_is_cut_off(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: 100000000\r\n\r\n")
+        assert told(connection.recv(65536))[0] == 413
+        assert read_all(connection) == b""
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> None:
+    with served.connect() as connection:
+        for number in range(5):
+            connection.sendall(WHOLE.replace(b"Host: a", b"Host: a\r\nX-Request-Id: r%d" % number))
+        answer = read_all(connection)
+    assert [part[:2] for part in answer.split(b"x-request-id: ")[1:]] == [b"r%d" % number for number in range(5)]
+
+
+def test_one_connection_too_many_gets_a_503_and_the_others_go_on(served: Served) -> None:
+    def refused() -> bool:
+        with served.connect() as extra:
+            extra.settimeout(0.2)
+            try:
+                return told(read_all(extra))[0] == 503
+            except TimeoutError:
+                return False
+
+    held = [served.connect() for _ in range(20)]
+    for connection in held:
+        connection.sendall(HEAD)
+    until(refused, "nobody was refused")
+    for connection in held:
+        connection.close()
+    until(lambda: not refused(), "everybody is refused")
+    all_is_well(served)
+
+
+def test_a_caller_who_does_not_read_the_answer_is_cut_off(served: Served) -> None:
+    ask = HEAD + b"Content-Length: 22\r\n\r\n" + b'{"k": 500, "user_id":1}'[:22]
+    with served.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setblocking(False)
+        sent = 0
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            while sent < 50_000_000:
+                sent += connection.send(ask * 100)
+        all_is_well(served)
+    assert served.memory_bytes() < 1 << 30
+    all_is_well(served)
