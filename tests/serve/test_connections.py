@@ -20,7 +20,13 @@ WHOLE = HEAD + b"Content-Length: %d\r\n\r\n" % len(QUESTION) + QUESTION
 
 @pytest.fixture(scope="module")
 def served(bundle_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    limits = {"header_timeout_s": 0.4, "body_timeout_s": 0.4, "keep_alive_s": 1, "max_connections": 20, "max_body_bytes": 4096}
+    limits: dict[str, Any] = {
+        "header_timeout_s": 0.4,
+        "body_timeout_s": 0.4,
+        "keep_alive_s": 1,
+        "max_connections": 20,
+        "max_body_bytes": 4096,
+    }
     with serving(tmp_path_factory.mktemp("served"), bundle_of("popularity"), drain_s=0, **limits) as served:
         yield served
         assert served.end() == 0

@@ -43,7 +43,7 @@ def test_a_bundle_that_answers_otherwise_than_at_export_is_refused(bundle_of: Ca
     write_manifest(folder, About(**{name: getattr(manifest, name) for name in About.model_fields}))
     with pytest.raises(AisleError, match="1 of 16 golden requests") as error:
         open_tried(folder)
-    assert error.value.code == "E086"
+    assert error.value.code == "E017"
 
 
 def test_a_lifetime_given_holds_for_every_kind_of_event() -> None:

@@ -63,7 +63,7 @@ def open_tried(folder: Path, public_key: Path | None = None) -> Bundle:
     """Open a bundle, check every byte of it, and hold it to its golden requests.
 
     Raises:
-        AisleError: E001 to E014 when it is not what was exported, E086 when it does not answer as it did at export.
+        AisleError: E001 to E014 when it is not what was exported, E017 when it does not answer as it did at export.
     """
     bundle = Bundle.open(folder, public_key=public_key)
     report = replay(bundle, read_golden(folder / GOLDEN_NAME), bundle.manifest.tolerance)
@@ -71,6 +71,6 @@ def open_tried(folder: Path, public_key: Path | None = None) -> Bundle:
         raise AisleError(
             f"{len(report.wrong)} of {report.asked} golden requests of {folder} come out differently here: {report.wrong[0]}",
             hint="`aisle verify` shows all of them and what does not fit; export again with the versions of this machine",
-            code="E086",
+            code="E017",
         )
     return bundle
