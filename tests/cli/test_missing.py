@@ -15,7 +15,8 @@ def run_without(package: str, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize(
-    ("package", "command", "extra"), [("torch", "train", "train"), ("onnxruntime", "verify", "serve"), ("torch", "export", "train")]
+    ("package", "command", "extra"),
+    [("torch", "train", "train"), ("onnxruntime", "verify", "serve"), ("torch", "export", "train")],
 )
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(package: str, command: str, extra: str) -> None:
     done = run_without(package, command, "x")

@@ -1,0 +1,66 @@
+"""`aisle export`: a bundle, or a model archive of a run or of a bundle."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from aisle.bundle.check import check_bundle
+from aisle.cli.main import main
+from aisle.dataset.reader import Dataset
+from aisle.experiment.recipe import load_recipe
+from aisle.experiment.run import train_run
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "run"
+    train_run(dataset, load_recipe("item-knn", ["evaluate.resamples=50", "baselines=[]"]), folder)
+    return folder
+
+
+def aisle(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["aisle", *map(str, arguments)])
+    return main()
+
+
+def test_a_run_becomes_a_bundle_that_says_what_its_data_is(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bundle"
+    assert aisle(monkeypatch, "export", run, "--out", out, "--name", "shop", "--data-note", "simulated", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    manifest = check_bundle(out)
+    assert (manifest.name, manifest.data_note, told["name"]) == ("shop", "simulated", "shop")
+    assert told["files"] == len(manifest.files)
+    assert manifest.metrics["HR@10"].low is not None
+
+
+def test_a_bundle_is_not_replaced_unless_it_is_said_and_nothing_else_ever_is(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, photos = tmp_path / "bundle", tmp_path / "photos"
+    assert aisle(monkeypatch, "export", run, "--out", out) == 0
+    assert aisle(monkeypatch, "export", run, "--out", out) == 8, "E602"
+    assert aisle(monkeypatch, "export", run, "--out", out, "--overwrite") == 0
+    photos.mkdir()
+    (photos / "one.jpg").write_text("a photo")
+    assert aisle(monkeypatch, "export", run, "--out", photos, "--overwrite") == 8, "E604"
+    assert (photos / "one.jpg").exists()
+
+
+@pytest.mark.parametrize("from_bundle", [False, True])
+def test_a_run_or_a_bundle_becomes_a_model_archive(
+    from_bundle: bool, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = run
+    if from_bundle:
+        source = tmp_path / "bundle"
+        assert aisle(monkeypatch, "export", run, "--out", source) == 0
+    assert aisle(monkeypatch, "export", source, "--format", "torchserve", "--name", "shop", "--out", tmp_path / "store") == 0
+    with zipfile.ZipFile(tmp_path / "store" / "shop.mar") as archive:
+        assert {"MAR-INF/MANIFEST.json", "bundle/manifest.json", "bundle/manifest.sha256"} <= set(archive.namelist())
