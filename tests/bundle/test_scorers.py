@@ -42,7 +42,16 @@ def test_a_folder_without_a_scorer_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"model": "hal"}, {"kind": "magic"}, {"kind": "pairs"}, {"model": ["mf"]}, {"arrays": {"items": 7}}, {"more": {}}]
+    "change",
+    [
+        {"model": "hal"},
+        {"kind": "magic"},
+        {"kind": "pairs"},
+        {"model": ["mf"]},
+        {"arrays": {"items": 7}},
+        {"more": {}},
+        {"arrays": {"../items": ["<f4", [1]]}},
+    ],
 )
 def test_a_kind_that_is_not_known_is_refused(change: dict[str, object], tmp_path: Path) -> None:
     edit(exported("MF", tmp_path), **change)

@@ -23,10 +23,16 @@ from aisle.simulate.shop import simulate
 from tests.export.list_agreement import disagreements
 
 SHOPPERS, PLACES, STRANGERS = 1_000, 10, 100
-QUICK = {
-    "popularity": [],
-    "item-knn": [],
-    "two-stage": ["train.epochs=2"],
+RECIPES: dict[str, tuple[str, list[str]]] = {
+    "popularity": ("popularity", []),
+    "item-knn": ("item-knn", []),
+    "fm": ("fm", ["train.epochs=1"]),
+    "ncf": ("ncf", ["train.epochs=1"]),
+    "mf": ("mf-frappe", ["train.epochs=1", "split.kind=leave-one-out", "split.repeats=false"]),
+    "two-tower": ("two-tower", ["train.epochs=1"]),
+    "lstm": ("lstm", ["train.epochs=1"]),
+    "sasrec": ("sasrec", ["train.epochs=1"]),
+    "two-stage": ("two-stage", ["train.epochs=2"]),
 }
 
 
@@ -59,9 +65,10 @@ def lists(model: Any, user_B: NDArray[np.int64], known: Histories) -> tuple[NDAr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["popularity", "item-knn", "fm", "ncf", "mf", "two-tower", "lstm", "sasrec", "two-stage"])
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_thousand_shoppers_get_the_lists_of_the_eager_model(name: str, big_shop: Dataset, tmp_path: Path) -> None:
-    recipe = load_recipe("mf-frappe" if name == "mf" else name, ["baselines=[]", "train.refit=false", *QUICK.get(name, ["train.epochs=1"])])
+    source, overrides = RECIPES[name]
+    recipe = load_recipe(source, ["baselines=[]", "train.refit=false", *overrides])
     recommender = Recommender(recipe)
     recommender.fit(big_shop)
     assert recommender.fitted is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from aisle.bundle.scorer_files import ScorerFiles
@@ -46,5 +45,5 @@ def load_counted(files: ScorerFiles) -> Scorer:
 
 
 def counted_state(files: ScorerFiles) -> dict[str, NDArray[Any]]:
-    """Return the model's own state; SciPy's sparse matrices need arrays that can be written to, so these are copies."""
-    return {name: np.array(files.array(name)) for name in files.arrays}
+    """Return the model's own state, mapped into memory."""
+    return {name: files.array(name) for name in files.arrays}

@@ -91,6 +91,8 @@ class ScorerFiles:
         try:
             about = json.loads((folder / ABOUT).read_bytes())
             arrays = {name: (dtype, tuple(shape)) for name, (dtype, shape) in about["arrays"].items()}
+            if not all(name.isidentifier() for name in arrays):  # a name is a file here, never a path elsewhere
+                raise ValueError(f"arrays are called {', '.join(arrays)}")
             return cls(folder, about["kind"], about["model"], about["config"], arrays, about["more"], threads)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise AisleError(f"{folder / ABOUT} describes no scorer: {error!r}", hint=_HINT, code="E020") from error
