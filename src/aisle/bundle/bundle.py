@@ -196,19 +196,21 @@ class Bundle:
         places = (lists.row, lists.rank - 1)
         columns = [lists.item, lists.score, lists.rank, lists.from_model]
         columns += [reasons.source[places], reasons.because[places], reasons.event[places]]
-        rows = list(zip(*(column.tolist() for column in columns), strict=True))
+        # Ids of all lists at once; where no item is named its place is taken by any id, which nobody reads.
+        ids = [self.live.items.decode(np.maximum(column, 0)) for column in (columns[0], columns[5])]
+        rows = list(zip(*(column.tolist() for column in columns), *ids, strict=True))
         return [
             self._answer(rows[bounds[place] : bounds[place] + question.k][: bounds[place + 1] - bounds[place]], reasons.names)
             for place, question in enumerate(questions)
         ]
 
-    def _answer(self, rows: Sequence[tuple[int, float, int, bool, int, int, int]], names: tuple[str, ...]) -> Answer:
+    def _answer(self, rows: Sequence[tuple[Any, ...]], names: tuple[str, ...]) -> Answer:
         items = []
-        for item, score, rank, from_model, source, because, event in rows:
-            named = self.live.items[because] if from_model and because >= 0 else None
+        for item, score, rank, from_model, source, because, event, item_id, because_id in rows:
+            named = because_id if from_model and because >= 0 else None
             name = names[source] if source >= 0 and from_model else None
             reason = words(name, event if from_model else 0, named, itself=because == item)
-            items.append(Item(self.live.items[item], score, rank, "model" if from_model else "popular", reason, named))
+            items.append(Item(item_id, score, rank, "model" if from_model else "popular", reason, named))
         return Answer(tuple(items), any(row[3] for row in rows))
 
     def _users(self, raw: Sequence[int | str | None]) -> NDArray[np.int64]:
@@ -232,7 +234,8 @@ class Bundle:
     def _circumstances(self, questions: Sequence[Question]) -> NDArray[np.int32] | None:
         if not self.context.vocabularies:
             for question in questions:
-                self.context.encode(dict(question.context), 0)  # refuses columns that no log of this model had
+                if question.context:
+                    self.context.encode(dict(question.context), 0)  # refuses columns that no log of this model had
             return None
         return np.concatenate([self.context.encode(dict(question.context), 1) for question in questions])
 

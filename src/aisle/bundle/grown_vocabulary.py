@@ -54,7 +54,7 @@ class GrownVocabulary:
 
     def decode(self, codes: Sequence[int] | NDArray[Any]) -> list[int | str]:
         """Return the name of each code."""
-        return [self[int(code)] for code in codes]
+        return self.base.decode(codes) if not self.later else [self[int(code)] for code in codes]
 
     def __getitem__(self, code: int) -> int | str:
         return self.base[code] if code < len(self.base) else self.later[code - len(self.base)]

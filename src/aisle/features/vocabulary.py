@@ -54,7 +54,10 @@ class Vocabulary:
 
     def decode(self, codes: Sequence[int] | NDArray[Any]) -> list[int | str]:
         """Return the raw id of each code."""
-        return [self[int(code)] for code in codes]
+        code_N = np.asarray(codes, np.int64)
+        ids: list[int | str] = []
+        ids += self.ids.take(code_N) if isinstance(self.ids, Strings) else self.ids[code_N].tolist()
+        return ids
 
     def __getitem__(self, code: int) -> int | str:
         if isinstance(self.ids, Strings):

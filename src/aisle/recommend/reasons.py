@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -17,7 +18,7 @@ from aisle.schema.events import Event
 LATEST = 10  # distinct items of a history among which the one to name is looked for
 NOBODY = -1
 
-_DID = {
+_DID: dict[int, str] = {
     Event.view: "viewed",
     Event.click: "clicked",
     Event.impression: "were shown",
@@ -104,16 +105,17 @@ def likeness(
     """
     because_BK, event_BK = np.full(item_BK.shape, -1, np.int32), np.zeros(item_BK.shape, np.uint8)
     personal = [not bool(scorer.knows(np.array([-1]), Histories.empty(1))[0]) for scorer in scorers]
+    alike = [_alike(scorer) for scorer in scorers]
     for row in range(len(item_BK)):
         own_H, own_event_H = _latest(known, row)
         if not len(own_H):
             continue
-        for source in np.unique(source_BK[row][source_BK[row] >= 0]):
+        for source in sorted({*source_BK[row].tolist()} - {NOBODY}):
             places = np.flatnonzero(source_BK[row] == source)
             item_P = item_BK[row, places]
             like_HP = np.where(own_H[:, None] == item_P, np.inf, -np.inf)
             if personal[source]:
-                like_HP = np.maximum(like_HP, _alike(scorers[source], own_H, item_P))
+                like_HP = np.maximum(like_HP, alike[source](own_H, item_P))
             nearest_P = like_HP.argmax(axis=0)
             found_P = like_HP[nearest_P, np.arange(len(item_P))] > 0
             because_BK[row, places[found_P]] = own_H[nearest_P[found_P]]
@@ -121,19 +123,22 @@ def likeness(
     return because_BK, event_BK
 
 
-def _alike(scorer: Scorer, own_H: NDArray[np.int64], item_P: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Score how alike items are: (H,) and (P,) -> (H, P); an item and itself in any way, they are the same."""
+def _alike(scorer: Scorer) -> Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]:
+    """Return what scores how alike items are: (H,) and (P,) -> (H, P); an item and itself in any way, they are the same."""
     if isinstance(scorer, LikensPairs):
-        return scorer.similar_pairs(own_H, item_P)
-    return scorer.similar(own_H)[:, item_P]
+        return scorer.similar_pairs
+    return lambda own_H, item_P: scorer.similar(own_H)[:, item_P]
 
 
 def _latest(known: Histories, row: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Return the latest distinct items of one history, the last first, and the last event with each: (H,), (H,)."""
     span = slice(known.offsets[row], known.offsets[row + 1])
-    item, event = known.item[span][::-1], known.event[span][::-1]
-    first = np.sort(np.unique(item, return_index=True)[1])[:LATEST]
-    return item[first].astype(np.int64), event[first]
+    event_of: dict[int, int] = {}
+    for item, event in zip(known.item[span].tolist()[::-1], known.event[span].tolist()[::-1], strict=True):
+        event_of.setdefault(item, event)
+        if len(event_of) == LATEST:
+            break
+    return np.array([*event_of], np.int64), np.array([*event_of.values()], np.uint8)
 
 
 def words(name: str | None, event: int, because: object, *, itself: bool) -> str:
@@ -155,5 +160,5 @@ def words(name: str | None, event: int, because: object, *, itself: bool) -> str
         return "popular"
     if not event:
         return name
-    did = _DID[Event(event)]
+    did = _DID[event]
     return f"you {did} it" if itself else f"similar to {because} you {did}"
