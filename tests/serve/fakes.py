@@ -54,6 +54,7 @@ class FakeBundle:
         self.live = SimpleNamespace(items=self.items, n_items=N_ITEMS, facts=lambda code: facts)
         versions = Versions(aisle="0.1.0", python="3.11", numpy="2")
         self.manifest = SimpleNamespace(
+            data_note="",
             name="fake",
             created="2026-01-01T00:00:00+00:00",
             versions=versions,

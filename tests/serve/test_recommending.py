@@ -188,7 +188,7 @@ def test_a_question_that_would_wait_too_long_gets_503_with_retry_after() -> None
     with running(make_service(source, settings=settings)) as client:
         source.bundle.gate.clear()
         first = client.send("POST", "/v1/recommend", json={})
-        client.wait(_waiting(client, 1))
+        assert source.bundle.begun.wait(10)
         late = client.recommend()
         source.bundle.gate.set()
         assert (late.status_code, late.json()["error"]["code"], late.headers["retry-after"]) == (503, "E069", "1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +13,9 @@ import orjson
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 JSON = b"application/json"
+
+# Seeded by the system once. `os.urandom` for every request would let go of the interpreter and wait to get it back.
+_ids = random.Random()  # noqa: S311 - a name, not a secret
 
 Scope = Mapping[str, Any]
 
@@ -49,7 +52,7 @@ class Visit:
     @classmethod
     def of(cls, scope: Scope) -> Visit:
         """Read the head of a request once."""
-        visit = cls(os.urandom(16).hex(), scope["method"], scope["path"], query_string=scope["query_string"])
+        visit = cls(f"{_ids.getrandbits(128):032x}", scope["method"], scope["path"], query_string=scope["query_string"])
         for name, value in scope["headers"]:
             if name == b"content-type":
                 visit.content_type = value.split(b";", 1)[0].strip().lower()
