@@ -1,1 +1,1 @@
-"""What the blocked full softmax of the sequence models costs, beside torch's cross-entropy on the whole product."""
+"""What the served encoders cost, beside the eager models."""
