@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
+@lru_cache(maxsize=4096)
 def release(version: str) -> tuple[int, ...]:
     """Return the numbers that a version begins with; () where it begins with none.
 
