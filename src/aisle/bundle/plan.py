@@ -19,6 +19,7 @@ from aisle.errors import AisleError
 MOST_ITEMS, MOST_DIM = 10**10, 10**5
 LINKS = 24  # of "hnsw": twice as many on the lowest level, 4 bytes each
 MEASURED_ITEMS = (1_000_000, 10_000_000)
+_AT, _BETWEEN, _BEYOND = "at a measured size", "between measured sizes", "extrapolated"
 
 
 @dataclass(frozen=True)
@@ -31,29 +32,31 @@ class Costs:
         cache_bytes: of the processor, about.
         batch_flops: multiplications and additions a second for 16 questions at once.
         sq8_ns: of scoring one dimension of an 8-bit code; pq_ns: of one byte of a product code.
-        skip_ns: of finding that an item is not allowed.
+        skip_ns: of finding that an item is not allowed; mask_ns: of making a filter ready, an item of the catalogue.
         fetch_us: of scoring one fetched item exactly.
         looked_at: items that "ivf" looks at with a million items for 98% of the exact list, at k = 10.
         looked_at_growth: by which power of the number of items these grow.
         walk_us: of one item that "hnsw" looks at; walk: how many it looks at with a million items.
-        train_flops: of making "ivf", two threads; hnsw_us: of adding one item to "hnsw" among a million, two threads.
+        train_flops: of making "ivf", two threads; pq_us: of one product code; hnsw_us: of adding one item to "hnsw".
     """
 
     call_ms: float = 0.06
-    cached_bytes_s: float = 28e9
-    stream_bytes_s: float = 15e9
+    cached_bytes_s: float = 26e9
+    stream_bytes_s: float = 13.5e9
     cache_bytes: float = 64e6
-    batch_flops: float = 80e9
+    batch_flops: float = 50e9
     sq8_ns: float = 0.22
     pq_ns: float = 0.4
     skip_ns: float = 3.5
-    fetch_us: float = 0.15
+    mask_ns: float = 0.2
+    fetch_us: float = 0.11
     looked_at: float = 8_000
-    looked_at_growth: float = 0.5
-    walk_us: float = 1.6
-    walk: float = 512
-    train_flops: float = 60e9
-    hnsw_us: float = 118
+    looked_at_growth: float = 0.57
+    walk_us: float = 1.75
+    walk: float = 768
+    train_flops: float = 23.5e9
+    pq_us: float = 30
+    hnsw_us: float = 165
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Choice:
         ms: of one question, one thread, k = 10; filtered_ms: with a filter that leaves 5%.
         batch_ms: of a question among 16 at once.
         build_s: to make, two threads.
-        known: "measured", "between measurements" or "extrapolated".
+        known: how sure the times are: "at a measured size", "between measured sizes" or "extrapolated".
         remark: what else to know.
     """
 
@@ -115,9 +118,9 @@ def plan(n_items: int, dim: int, costs: Costs | None = None) -> Plan:
             code="E035",
         )
     costs = costs or Costs()
-    known = "extrapolated"
+    known = _BEYOND
     if n_items <= MEASURED_ITEMS[1]:
-        known = "measured" if n_items in MEASURED_ITEMS and dim == 64 else "between measurements"
+        known = _AT if n_items in MEASURED_ITEMS and dim == 64 else _BETWEEN
     make = (_exact, _ivf_sq8, _ivf_pq, _hnsw)
     choices = tuple(one(n_items, dim, costs, known) for one in make)
     by_name = {choice.name: choice for choice in choices}
@@ -174,7 +177,9 @@ def _ivf(name: str, n_items: int, dim: int, costs: Costs, known: str) -> Choice:
     lists_ms = 1000 * 4 * lists * dim / costs.cached_bytes_s
     filtered = min(n_items, 2 * 20 * looked_at)  # a filter that leaves 5% makes it look at 40 times as many, but score 1 in 20
     ms = costs.call_ms + lists_ms + looked_at * one_ns / 1e6 + fetch_ms
-    filtered_ms = costs.call_ms + lists_ms + filtered * (costs.skip_ns + one_ns / 20) / 1e6 + fetch_ms
+    filtered_ms = (
+        costs.call_ms + lists_ms + n_items * costs.mask_ns / 1e6 + filtered * (costs.skip_ns + one_ns / 20) / 1e6 + fetch_ms
+    )
     flops = 2 * dim * lists * (n_items + 10 * min(40 * lists, n_items))
     return Choice(
         name,
@@ -183,7 +188,7 @@ def _ivf(name: str, n_items: int, dim: int, costs: Costs, known: str) -> Choice:
         ms=_round(ms),
         filtered_ms=_round(filtered_ms),
         batch_ms=_round(ms - costs.call_ms * 15 / 16),
-        build_s=_round(flops / costs.train_flops),
+        build_s=_round(flops / costs.train_flops + (n_items * costs.pq_us / 1e6 if is_pq else 0)),
         known=known,
         remark=f"{lists:,} lists; the item matrix is read for the items fetched, from memory or fast disk",
     )
@@ -200,7 +205,7 @@ def _hnsw(n_items: int, dim: int, costs: Costs, known: str) -> Choice:
         filtered_ms=_round(costs.call_ms + n_items / 20 * costs.fetch_us / 1000),
         batch_ms=_round(ms - costs.call_ms * 15 / 16),
         build_s=_round(costs.hnsw_us / 1e6 * n_items * max(0.3, 1 + 0.2 * _log10(n_items / 1e6))),
-        known="measured" if known == "measured" and n_items == MEASURED_ITEMS[0] else "extrapolated" if n_items > 1e6 else known,
+        known=_BEYOND if n_items > MEASURED_ITEMS[0] else known,  # ten million would take half an hour to make
         remark="found 0.6 of the exact list at k = 500; filters that leave few are answered by scoring those",
     )
 
