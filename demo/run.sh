@@ -14,7 +14,7 @@ done
 run report "$OUT/popularity" "$OUT/item-knn" "$OUT/fm" "$OUT/ncf" --truth "$OUT/shop" --out "$OUT"
 run compare "$OUT/fm" "$OUT/ncf"
 run recommend "$OUT/ncf" --user u0000017 --user u0000042 --user u0001234
-run export "$OUT/ncf" --out "$OUT/bundle" --overwrite
+run export "$OUT/ncf" --out "$OUT/bundle" --data-note "The shop, its shoppers and its logs are simulated." --overwrite
 run verify "$OUT/bundle"
 
 # The service, for one request: it takes a free port, prints its address, and is stopped however this script ends.

@@ -105,6 +105,7 @@ class About(_Contract):
         versions: what made it.
         gpu_architectures: that the torch which made it has code for, such as "sm_90"; empty for a CPU build.
         dataset_sha256: the content hash of the dataset that the model learned from.
+        data_note: what people must know of that data, such as "simulated shop"; shown wherever its lists are.
         git_commit: of the recipe's work tree; None outside git.
         recipe_sha256: of recipe.json.
         model: what is served.
@@ -118,6 +119,7 @@ class About(_Contract):
     versions: Versions
     gpu_architectures: tuple[str, ...] = ()
     dataset_sha256: str
+    data_note: str = ""
     git_commit: str | None = None
     recipe_sha256: str
     model: ModelAbout

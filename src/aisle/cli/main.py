@@ -38,7 +38,7 @@ EXIT_INTERRUPTED = 130
 # Package that may be missing -> the extra of aisle that brings it.
 _EXTRAS = {
     **dict.fromkeys(("torch", "matplotlib", "tensorboard"), "train"),
-    **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    **dict.fromkeys(("onnx",), "export"),
     **dict.fromkeys(
         ("cryptography", "faiss", "fastapi", "fsspec", "onnxruntime", "orjson", "prometheus_client", "uvicorn"), "serve"
     ),

@@ -49,12 +49,14 @@ class ExportConfig:
         index: which index, for models of vectors.
         private_key: PEM file of the Ed25519 key to sign with; None leaves the bundle unsigned.
         golden: how many golden requests are recorded.
+        data_note: what people must know of the data, such as "simulated shop".
     """
 
     name: str | None = None
     index: IndexConfig = field(default_factory=IndexConfig)
     private_key: Path | None = None
     golden: int = 64
+    data_note: str = ""
 
 
 def export_run(
@@ -176,6 +178,7 @@ def _about(run: Run, folder: Path, dataset: Dataset, config: ExportConfig, index
         versions=Versions(aisle=__version__, **versions(folder / layout.MODEL)),
         gpu_architectures=architectures(),
         dataset_sha256=dataset.manifest.content_hash,
+        data_note=config.data_note,
         git_commit=environment()["git_commit"],
         recipe_sha256=file_sha256(folder / layout.RECIPE_NAME),
         model=ModelAbout(

@@ -39,7 +39,7 @@ async def shop(service: Service, visit: Visit, asked: None) -> Reply:
     first = next(iter(bundles.values()))
     document = {
         "request_id": visit.request_id,
-        "notice": service.settings.page_notice,
+        "notice": service.settings.page_notice or first.manifest.data_note or None,
         "events": service.store is not None,
         "models": [{"variant": name, "bundle": one.id, "model": one.manifest.name} for name, one in bundles.items()],
         "users": len(first.users),
