@@ -31,6 +31,7 @@ class Environment:
         cudnn: that torch would load; None where none was found.
         driver: of NVIDIA; None without one.
         gpus: what is there.
+        architectures: what this torch was heard to have code for, such as "sm_90"; () where it was not asked.
     """
 
     python: str
@@ -42,6 +43,7 @@ class Environment:
     cudnn: str | None
     driver: str | None
     gpus: tuple[Gpu, ...]
+    architectures: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, document: object, where: str) -> Environment:
