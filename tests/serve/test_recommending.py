@@ -162,6 +162,12 @@ def test_a_large_batch_lets_others_in_between() -> None:
     assert "at most 256 items" in refused.json()["error"]["message"]
 
 
+def test_lists_of_a_batch_that_are_too_long_together_are_refused(client: Client) -> None:
+    answer = client.post("/v1/recommend/batch", json={"requests": [{"k": 500}] * 52})
+    assert answer.status_code == 422
+    assert "k adds up to 26,000" in answer.json()["error"]["message"]
+
+
 def test_similar_items_and_an_item_that_is_not_there(client: Client) -> None:
     answer = client.get("/v1/similar/i004?k=2").json()
     assert (answer["item_id"], [item["item_id"] for item in answer["items"]]) == ("i004", ["i001", "i002"])
@@ -206,3 +212,10 @@ def test_while_models_are_loaded_answers_are_503() -> None:
     assert client.get("/health/ready").json() == {"ready": True}
     client.wait(client.service.stop())
     client.close()
+
+
+def test_a_service_whose_inference_thread_has_ended_is_not_alive() -> None:
+    with running(make_service()) as client:
+        assert client.get("/health/live").status_code == 200
+        client.wait(client.service.batcher.close())
+        assert client.get("/health/live").status_code == 503

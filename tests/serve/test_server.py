@@ -87,6 +87,20 @@ def test_a_folder_that_is_replaced_is_followed(bundle_of: Callable[[str], Path],
         assert served.end() == 0
 
 
+@pytest.mark.parametrize("name", ["item-knn", "sasrec", "two-stage"])
+def test_neither_torch_nor_polars_is_needed(
+    name: str, bundle_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = bundle_of(name)
+    for package in ("torch", "polars"):
+        (tmp_path / "broken" / package).mkdir(parents=True)
+        (tmp_path / "broken" / package / "__init__.py").write_text(f"raise ImportError('{package} is blocked')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+    with serving(tmp_path, folder, drain_s=0, events=tmp_path / "events") as served, served.client() as client:
+        assert client.post("/v1/recommend", json=QUESTION).json()["known"]
+        assert served.end() == 0
+
+
 def test_a_service_without_its_bundle_does_not_start(tmp_path: Path) -> None:
     with serving(tmp_path, tmp_path / "nothing", ready=False) as served:
         assert served.process.wait(30) == 11

@@ -32,7 +32,11 @@ def test_a_misspelt_setting_gets_a_suggestion() -> None:
     with pytest.raises(AisleError, match="AISLE_PROT") as error:
         read_settings({"AISLE_PROT": "1"})
     assert (error.value.code, error.value.hint) == ("E080", "did you mean 'AISLE_PORT'?")
-    assert read_settings({"AISLE_PUBLIC_DATA": "x"}) == Settings()
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_DATA", "WHO", "REQUIRE_CHROMIUM", "REGISTRY", "PROMOTE", "RECIPE", "LOGS", "ITEMS"])
+def test_variables_of_other_commands_are_theirs(name: str) -> None:
+    assert read_settings({f"AISLE_{name}": "x"}) == Settings()
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,11 @@ class Batcher(Generic[Ask, Reply]):
         """Questions that are in the queue or being worked on."""
         return self._waiting
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is there; without it nothing is ever answered."""
+        return self._thread.is_alive()
+
     async def ask(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
         """Return the replies to some questions, at most `max_batch` of them, answered in one batch.
 

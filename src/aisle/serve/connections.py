@@ -45,6 +45,7 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.timeout_keep_alive = self.settings.keep_alive_s  # type: ignore[assignment]  # uvicorn says int, the loop takes both
         self._arriving: Literal["head", "body"] | None = "head"
         self._timed: Literal["head", "body"] | None = None
         self._timer: asyncio.TimerHandle | None = None

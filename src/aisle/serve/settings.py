@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aisle.errors import AisleError, did_you_mean
+from aisle.errors import AisleError
 
 PREFIX = "AISLE_"
-# What other parts of aisle, its tests and its benchmarks read; anything else that starts with AISLE_ is a misspelt setting.
-OTHERS = frozenset({"AISLE_PUBLIC_DATA", "AISLE_REQUIRE_CHROMIUM", "AISLE_WHO"})
+# How like a setting a name must be to be taken for it, misspelt. Other commands have variables of their own (AISLE_WHO, ...).
+_MISSPELT = 0.75
 
 
 class Settings(BaseModel):
@@ -38,7 +39,7 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(1 << 20, ge=1024, description="largest request body; beyond it 413")
     header_timeout_s: float = Field(5.0, gt=0, description="time for the head of a request to arrive")
     body_timeout_s: float = Field(10.0, gt=0, description="time for a whole request to arrive")
-    keep_alive_s: float = Field(15.0, gt=0, description="time that an idle connection is kept")
+    keep_alive_s: float = Field(75.0, gt=0, description="time that an idle connection is kept; give more than what is in front")
     max_connections: int = Field(1000, ge=1, description="open connections; one more gets 503")
 
     channel: str = Field("production", description="which channel of a registry is followed")
@@ -71,17 +72,17 @@ def read_settings(environment: Mapping[str, str] | None = None, **options: Any) 
         options: values by setting; None = not given.
 
     Raises:
-        AisleError: E080 for an AISLE_ variable that is no setting, or a value that does not fit.
+        AisleError: E080 for an AISLE_ variable that looks like a misspelt setting, or a value that does not fit.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     for name, text in environment.items():
-        if not name.startswith(PREFIX) or name in OTHERS:
-            continue
         setting = name.removeprefix(PREFIX).lower()
+        if not name.startswith(PREFIX):
+            continue
         if setting not in Settings.model_fields:
-            known = [PREFIX + field.upper() for field in Settings.model_fields]
-            raise AisleError(f"the environment sets {name}, which is no setting", hint=did_you_mean(name, known), code="E080")
+            _check_spelling(name, setting)
+            continue
         values[setting] = [part for part in text.split(",") if part] if setting == "cors_origins" else text
     values |= {name: value for name, value in options.items() if value is not None}
     try:
@@ -94,3 +95,10 @@ def read_settings(environment: Mapping[str, str] | None = None, **options: Any) 
             hint=f"{Settings.model_fields[name].description}; set {PREFIX}{name.upper()} or --{name.replace('_', '-')}",
             code="E080",
         ) from error
+
+
+def _check_spelling(name: str, setting: str) -> None:
+    close = difflib.get_close_matches(setting, Settings.model_fields, n=1, cutoff=_MISSPELT)
+    if close:
+        meant = PREFIX + close[0].upper()
+        raise AisleError(f"the environment sets {name}, which is no setting", hint=f"did you mean '{meant}'?", code="E080")
