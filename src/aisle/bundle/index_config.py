@@ -99,8 +99,8 @@ class IndexConfig:
 def choose_kind(n_items: int, dim: int) -> Literal["exact", "ivf"]:
     """Return the kind of index for a catalogue: exact while that is fast enough, "ivf" beyond.
 
-    "hnsw" is never chosen by itself: it needs some five times the memory, takes longest to build, and a filter that leaves
-    few items makes it slow; docs/index.md shows the figures.
+    "hnsw" is never chosen by itself: it needs four times the memory, takes longest to make, misses much of long lists, and a
+    filter that leaves few items makes it slow; docs/index.md shows the figures.
 
     Example:
         >>> choose_kind(50_000, 64), choose_kind(1_000_000, 64)
