@@ -20,9 +20,9 @@ RESULTS = Path(__file__).parents[2] / "benchmarks" / "index" / "results.json"
     [("ivf-sq8", IndexConfig("ivf", codes="sq8")), ("ivf-pq", IndexConfig("ivf", codes="pq")), ("hnsw", IndexConfig("hnsw"))],
 )
 def test_memory_is_what_the_files_take(name: str, config: IndexConfig, tmp_path: Path) -> None:
-    items = simulate_vectors(20_000, 16)
-    report = build_index(items.item_VD, np.ones(20_000, np.bool_), config, tmp_path, simulate_shoppers(items, 10))
-    choice = next(one for one in plan(20_000, 16).choices if one.name == name)
+    items = simulate_vectors(6_000, 16)
+    report = build_index(items.item_VD, np.ones(6_000, np.bool_), config, tmp_path, simulate_shoppers(items, 10))
+    choice = next(one for one in plan(6_000, 16).choices if one.name == name)
     assert choice.memory_bytes == pytest.approx(report.disk_bytes, rel=0.05)
 
 
