@@ -1,6 +1,7 @@
 """How many requests a second the service holds, and TorchServe beside it, client and server on the same two cores.
 
-    python -m benchmarks.serve.run               # under 12 minutes on a machine that does nothing else; the bundles are kept
+    python -m benchmarks.serve.run --make        # the bundles alone, some minutes; they are kept in .bench for the same code
+    python -m benchmarks.serve.run               # under 12 minutes on a machine that does nothing else
     python -m benchmarks.serve.run --quick       # every part once, small and short: shows that it works, says nothing about speed
 
 SASRec with 64 dimensions and 2 blocks, histories of 50, 50,000 items, top 10; random weights, the same for both servers
@@ -21,10 +22,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from aisle import bundle, export
 from aisle.bundle.check import check_bundle
 from aisle.bundle.manifest import MANIFEST_NAME, Manifest
 from aisle.environment.facts import environment
 from aisle.export.torchserve import export_torchserve
+from aisle.storage.atomic import remove
 from benchmarks.serve import bodies, made, torchserve
 from benchmarks.serve.bars import BAR_MS, BAR_RATE, LARGE_RATE, SAME_MS, bars
 from benchmarks.serve.load import CACHE, JSON_BODY, Load, Measured, compile_client, measure
@@ -92,19 +95,22 @@ class Bench:
 
 def bundle_of(size: Size) -> Path:
     """Return a bundle of some size, made where it is not kept from an earlier run of the same code."""
-    code = hashlib.sha256(Path(made.__file__).read_bytes() + repr(size).encode()).hexdigest()[:10]
-    folder = CACHE / f"serve-{size.items}-{code}"
+    code = [Path(made.__file__), *sorted(path for part in (bundle, export) for path in Path(part.__path__[0]).glob("*.py"))]
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in code) + repr(size).encode()).hexdigest()[:10]
+    folder = CACHE / f"serve-{size.items}-{state}"
     if not (folder / MANIFEST_NAME).exists():
+        for old in CACHE.glob(f"serve-{size.items}-*"):
+            remove(old)
         say(f"making a bundle of {size.items:,} items")
         make_bundle(size, folder)
     return folder
 
 
-def ours(bench: Bench, bundle: Path, repeat: int) -> dict[str, Any]:
+def ours(bench: Bench, folder: Path, repeat: int) -> dict[str, Any]:
     """Measure the service once: at the bar's rate by user and with histories sent along, then the highest rates."""
     size = bench.plan.shop
     users, histories = (make(size, bench.place / f"{make.__name__}.jsonl") for make in (bodies.by_user, bodies.by_history))
-    with serving(bundle, bench.place / f"ours-{repeat}", cores=bench.cores) as server:
+    with serving(folder, bench.place / f"ours-{repeat}", cores=bench.cores) as server:
         load = bench.load(server.port, users)
         fixed = replace(load, rate=BAR_RATE, seconds=bench.plan.fixed_s)
         told: dict[str, Any] = {"start_s": round(server.start_s, 2), "at_bar": asdict(measure(fixed))}
@@ -112,7 +118,6 @@ def ours(bench: Bench, bundle: Path, repeat: int) -> dict[str, Any]:
         with_bar = bench.search(load, BAR_MS, BAR_RATE)
         told["highest_bar"] = _told(with_bar)
         told["highest"] = _told(bench.search(load, SAME_MS, max(with_bar.rate * 1.1, 100.0)))
-        told["cpu_s"] = _cpu_s(server.pid)
     return told
 
 
@@ -128,8 +133,8 @@ def theirs(bench: Bench, archive: Path, settings: torchserve.Settings, start: fl
 
 def compared(bench: Bench) -> dict[str, Any]:
     """Measure both servers in turn."""
-    bundle = bundle_of(bench.plan.shop)
-    archive = export_torchserve(bundle, bench.place / "store", "aisle")
+    folder = bundle_of(bench.plan.shop)
+    archive = export_torchserve(folder, bench.place / "store", "aisle")
     number = iter(range(1000))
 
     def rate_of(settings: torchserve.Settings, start: float) -> float:
@@ -141,13 +146,13 @@ def compared(bench: Bench) -> dict[str, Any]:
     best = max(tried, key=lambda one: one.rate)
     pairs = []
     for repeat in range(bench.plan.repeats):
-        mine = ours(bench, bundle, repeat)
+        mine = ours(bench, folder, repeat)
         say(f"ours: {mine['highest_bar']['rate']:.0f}/s within the bar, {mine['highest']['rate']:.0f}/s with its p99 alone")
         other = theirs(bench, archive, best.settings, best.rate or 100.0, coarse=False, name=f"theirs-{repeat}")
         say(f"TorchServe: {other.rate:.0f}/s")
         pairs.append({"ours": mine, "torchserve": _told(other)})
     return {
-        "bundle": _bundle_told(check_bundle(bundle)),
+        "bundle": _bundle_told(check_bundle(folder)),
         "torchserve": {"best": asdict(best.settings), "title": best.settings.title, "tried": [asdict(one) for one in tried]},
         "repeats": pairs,
     }
@@ -156,17 +161,17 @@ def compared(bench: Bench) -> dict[str, Any]:
 def large(bench: Bench) -> dict[str, Any]:
     """Measure the large catalogue at its bar's rate, plain and with filters."""
     size = bench.plan.large
-    bundle = bundle_of(size)
+    folder = bundle_of(size)
     plain, filters = (make(size, bench.place / f"large-{make.__name__}.jsonl") for make in (bodies.by_user, bodies.filtered))
     repeats = []
     for repeat in range(bench.plan.repeats):
-        with serving(bundle, bench.place / f"large-{repeat}", cores=bench.cores) as server:
+        with serving(folder, bench.place / f"large-{repeat}", cores=bench.cores) as server:
             load = replace(bench.load(server.port, plain), rate=LARGE_RATE, seconds=bench.plan.fixed_s)
             seen = {"plain": asdict(measure(load)), "filtered": asdict(measure(replace(load, bodies=filters)))}
             repeats.append({"start_s": round(server.start_s, 2), **seen})
             p99 = {name: one["latency_ms"]["p99"] for name, one in seen.items()}
             say(f"{size.items:,} items: p99 {p99['plain']} ms, with filters {p99['filtered']} ms")
-    manifest = check_bundle(bundle)
+    manifest = check_bundle(folder)
     return {"bundle": _bundle_told(manifest), "index": manifest.index, "repeats": repeats}
 
 
@@ -182,11 +187,6 @@ def _bundle_told(manifest: Manifest) -> dict[str, Any]:
         "weights": "random",
         "versions": manifest.versions.model_dump(),
     }
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def say(text: str) -> None:
@@ -207,6 +207,7 @@ def place_of(kept: Path | None) -> Iterator[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="every part once, small and short")
+    parser.add_argument("--make", action="store_true", help="make the bundles alone")
     parser.add_argument("--only", choices=("compared", "large"), help="one part alone; the other stays as it was written")
     parser.add_argument("--repeats", type=int, help="how often; 3 by default")
     parser.add_argument("--cores", default="0,1", help="what client and servers share, as taskset writes it")
@@ -217,6 +218,10 @@ def main() -> None:
     plan = plan if asked.repeats is None else replace(plan, repeats=asked.repeats)
     if asked.quick and asked.out == HERE:
         parser.error("a quick run proves nothing: give --out for its results")
+    if asked.make:
+        for size in (plan.shop, plan.large):
+            say(f"{bundle_of(size)}")
+        return
     parts = [part for part in (compared, large) if asked.only in (None, part.__name__)]
     written = asked.out / "results.json"
     result: dict[str, Any] = json.loads(written.read_text()) if asked.only and written.exists() else {}
