@@ -172,6 +172,18 @@ def test_nobody_works_for_a_caller_who_has_gone() -> None:
     assert run(scenario).batches == [[0]]
 
 
+def test_who_is_answered_goes_on_before_the_next_batch_begins() -> None:
+    async def scenario(batcher: Batcher[int, int], work: Work) -> None:
+        async def ask(number: int) -> int:
+            await batcher.ask([number])
+            return len(work.batches)
+
+        # Each sees the batches up to its own: the thread has not gone on yet.
+        assert await asyncio.gather(*(ask(number) for number in range(50))) == list(range(1, 51))
+
+    run(scenario, max_batch=1)
+
+
 def test_closing_finishes_what_waits() -> None:
     async def scenario(batcher: Batcher[int, int], work: Work) -> None:
         first = await work.busy(batcher)

@@ -1,8 +1,10 @@
 """Work that is done together: jobs wait in a bounded queue, one thread takes all that wait and does them at once.
 
 The thread never waits for more jobs to come: a job that arrives at an idle thread is started at once, and those that arrive
-while it works make the next batch. Recommendations are scored this way, and events are written this way (one flush to disk for
-all that wait).
+while it works make the next batch.
+
+After each batch the loop gets a turn of its own before the next one begins. Both threads need the interpreter: without the turn
+a busy one keeps the loop from reading requests, which then wait where nobody counts them and nobody answers 503.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from aisle.serve.problems import overloaded
 Ask = TypeVar("Ask")
 Reply = TypeVar("Reply")
 
+# Longest time that the thread waits for the loop between two batches; only a loop that is stuck takes so long.
+_TURN_S = 0.1
 _SMOOTHING = 0.05  # weight of the newest batch in the mean time a question
 
 
@@ -77,6 +81,8 @@ class Batcher(Generic[Ask, Reply]):
         self._ask_s = 0.0
         self._closed = False
         self._loop = asyncio.get_running_loop()
+        self._turn = threading.Lock()  # free: the loop has had its turn
+        self._turn.acquire()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -172,11 +178,29 @@ class Batcher(Generic[Ask, Reply]):
                 results.append((job, *_try(job.call)))
         seconds = time.perf_counter() - start
         if asks:
-            mean_s = seconds / len(asks)
-            self._ask_s = mean_s if not self._ask_s else self._ask_s + _SMOOTHING * (mean_s - self._ask_s)
             self._watch(len(asks), seconds)
-        if jobs and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_deliver, results)
+        if not jobs or self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._deliver, results)
+        self._turn.acquire(timeout=_TURN_S)
+        if asks:
+            mean_s = (time.perf_counter() - start) / len(asks)
+            self._ask_s = mean_s if not self._ask_s else self._ask_s + _SMOOTHING * (mean_s - self._ask_s)
+
+    def _deliver(self, results: list[_Result]) -> None:
+        """Tell everybody, in the loop's thread; those who wake up write, what has arrived is read, and the thread goes on."""
+        for job, reply, error in results:
+            if job.done.done():
+                continue
+            if error is None:
+                job.done.set_result(reply)
+            else:
+                job.done.set_exception(error)
+        self._loop.call_soon(self._loop.call_soon, self._loop.call_soon, self._give_turn)
+
+    def _give_turn(self) -> None:
+        if self._turn.locked():
+            self._turn.release()
 
 
 def _try(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
@@ -184,13 +208,3 @@ def _try(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
         return call(), None
     except Exception as error:
         return None, error
-
-
-def _deliver(results: list[_Result]) -> None:
-    for job, reply, error in results:
-        if job.done.done():
-            continue
-        if error is None:
-            job.done.set_result(reply)
-        else:
-            job.done.set_exception(error)
