@@ -7,13 +7,14 @@ import os
 import torch
 
 from aisle.errors import AisleError
+from aisle.train.gpu_memory import cap_gpu_memory
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device for "auto", "cpu" or "cuda".
+    """Return the device for "auto", "cpu" or "cuda"; a GPU with its memory capped where AISLE_GPU_MEMORY says so.
 
     Raises:
-        AisleError: E502 when "cuda" was asked for and torch sees no GPU.
+        AisleError: E502 when "cuda" was asked for and torch sees no GPU, E511 when AISLE_GPU_MEMORY is no size.
     """
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
@@ -25,9 +26,11 @@ def pick_device(name: str) -> torch.device:
             code="E502",
         )
     if not there or name == "cpu":
+        cap_gpu_memory(torch.device("cpu"))
         return torch.device("cpu")
     # cuBLAS repeats its bits only with a workspace of its own, and reads this before its first product.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    cap_gpu_memory(torch.device("cuda"))
     return torch.device("cuda")
 
 
