@@ -55,7 +55,7 @@ class Costs:
     walk_us: float = 1.75
     walk: float = 768
     train_flops: float = 23.5e9
-    pq_us: float = 30
+    pq_us: float = 18
     hnsw_us: float = 165
 
 
