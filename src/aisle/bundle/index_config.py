@@ -21,7 +21,7 @@ NOTHING = -1  # an empty place of a list
 # Numbers of the item matrix up to which scoring all of it is fast enough: 200,000 items of 64 dimensions are 51 MB, about 3 ms
 # alone on one thread, less in a batch (benchmarks/index). Beyond, an index saves more than it misses.
 EXACT_CELLS = 200_000 * 64
-PQ_CELLS = 50_000_000 * 64  # beyond this 8-bit codes alone take over 3 GB; product codes take a quarter of that
+PQ_CELLS = 50_000_000 * 64  # beyond this 8-bit codes alone take over 3 GB; with product codes it is about half
 
 
 class Index(Protocol):
