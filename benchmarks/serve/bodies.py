@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.index.vectors import CATEGORIES
 from benchmarks.serve.made import Size
 
 COUNT = 5_000  # different requests, drawn at random; so many that no cache of answers would help
@@ -39,7 +40,7 @@ def filtered(size: Size, path: Path) -> Path:
     def filters(place: int) -> dict[str, Any]:
         kind = place % 8
         if kind == 0:
-            return {"categories": [f"category-{rng.integers(size.categories):02}"]}
+            return {"categories": [f"category-{rng.integers(CATEGORIES):02}"]}
         if kind == 1:
             return {"max_price": 20.0}
         if kind == 2:

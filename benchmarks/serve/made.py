@@ -1,11 +1,12 @@
-"""A bundle of the size that is to be measured, made without training: SASRec with random weights, simulated shoppers and items.
+"""A bundle of the size that is to be measured, made without training: SASRec, simulated shoppers and items.
 
-What is measured is time, which does not depend on what the weights are, with one exception: how well an approximate index
-finds the best items depends on how the vectors lie. Trained ones lie in groups; these are drawn so too: an item is the centre of
-its group plus half as much noise. Events are drawn from the same groups, three of which each shopper is fond of.
+What is measured is time, which does not depend on what the weights are, with one exception: how much of an approximate index has
+to be looked at depends on how the vectors lie. So items lie as in `benchmarks.index` (clusters of unequal size), the events of a
+shopper are of three clusters, and the network, whose weights are random otherwise, passes on what the items of a history have in
+common, as a trained one does: with random weights alone shoppers would point anywhere, and a search would look at a fifth of all.
 """
 
-# U users   V items   D width   G groups   E events
+# U users   V items   D width   C clusters   E events
 
 from __future__ import annotations
 
@@ -40,8 +41,9 @@ from aisle.schema.events import Event
 from aisle.storage.arrays import file_sha256
 from aisle.storage.atomic import atomic_folder
 from aisle.storage.strings import Strings
+from benchmarks.index.vectors import CATEGORIES, simulate_vectors
 
-_ITEMS_A_GROUP, _FOND_OF, _NOISE = 500, 3, 0.5
+_FOND_OF, _PASSED_ON, _LITTLE = 3, 0.5, 0.1
 _LAST_EVENT_US = 1_790_000_000_000_000  # of everybody, in 2026
 _SAMPLES = 512
 
@@ -56,7 +58,6 @@ class Size:
         history: events a shopper; what the model reads too.
         width: D.
         blocks: of the transformer.
-        categories: of the catalogue, of the same size.
         seed: of everything.
     """
 
@@ -65,22 +66,18 @@ class Size:
     history: int = 50
     width: int = 64
     blocks: int = 2
-    categories: int = 20
     seed: int = 1
 
 
 def make_bundle(size: Size, folder: Path, *, overwrite: bool = False) -> Manifest:
     """Write a bundle of some size."""
     rng = np.random.default_rng(size.seed)
-    group_V, item_VD = _items(size, rng)
-    known = _histories(size, group_V, rng)
+    simulated = simulate_vectors(size.items, size.width, size.seed)
+    known = _histories(size, simulated.cluster_V, rng)
     recipe = _recipe(size)
-    model = NextItem.untrained(recipe.parameters, np.ones(size.items, np.bool_), seed=size.seed)
-    with torch.no_grad():
-        model.item.weight.copy_(torch.from_numpy(item_VD))
-    model.eval()
+    model = _model(recipe, simulated.item_VD, size.seed)
     popular_V = np.bincount(known.item, minlength=size.items).astype(np.float32)
-    shop = _catalogue(size, rng)
+    shop = _catalogue(size, simulated.category_V, rng)
     knowledge = Knowledge("sasrec", popular_V, shop.shelf, Rules(), Memory(tuple(recipe.split.positive_events)))
     users, items = _ids("u", size.users), _ids("i", size.items)
     with atomic_folder(folder, overwrite=overwrite, marker=MANIFEST_NAME) as partial:
@@ -102,31 +99,35 @@ def make_bundle(size: Size, folder: Path, *, overwrite: bool = False) -> Manifes
         return write_manifest(partial, about)
 
 
-def _items(size: Size, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the group and the vector of each item: (V,), (V, D)."""
-    n_groups = max(1, size.items // _ITEMS_A_GROUP)
-    centre_GD = rng.standard_normal((n_groups, size.width), np.float32)
-    group_V = rng.integers(n_groups, size=size.items)
-    item_VD = centre_GD[group_V] + np.float32(_NOISE) * rng.standard_normal((size.items, size.width), np.float32)
-    return group_V, (item_VD / np.sqrt(size.width)).astype(np.float32)
+def _model(recipe: Recipe, item_VD: NDArray[np.float32], seed: int) -> NextItem:
+    """Return a SASRec whose state is, roughly, what the items of the history have in common."""
+    model = NextItem.untrained(recipe.parameters, np.ones(len(item_VD), np.bool_), seed=seed)
+    one_DD = torch.eye(item_VD.shape[1])
+    with torch.no_grad():
+        model.item.weight.copy_(torch.from_numpy(item_VD))
+        for block in model.encoder.blocks:  # type: ignore[union-attr]
+            block.attention.query_key_value.weight[-len(one_DD) :] = one_DD
+            block.attention.out.weight.copy_(_PASSED_ON * one_DD)
+            block.feed[2].weight *= _LITTLE
+    return model.eval()
 
 
-def _histories(size: Size, group_V: NDArray[np.int64], rng: np.random.Generator) -> Histories:
-    """Return U histories of different items, most of the groups that a shopper is fond of."""
-    by_group = np.argsort(group_V, kind="stable")
-    begin_G = np.searchsorted(group_V[by_group], np.arange(int(group_V.max()) + 2))
-    fond_UF = rng.integers(len(begin_G) - 1, size=(size.users, _FOND_OF))
-    group_UL = np.take_along_axis(fond_UF, rng.integers(_FOND_OF, size=(size.users, size.history)), axis=1)
-    place_UL = begin_G[group_UL] + (rng.random(group_UL.shape) * (begin_G[group_UL + 1] - begin_G[group_UL])).astype(np.int64)
-    item_E = by_group[place_UL.ravel()].astype(np.int32)
+def _histories(size: Size, cluster_V: NDArray[np.int32], rng: np.random.Generator) -> Histories:
+    """Return U histories whose items are of the few clusters that a shopper is fond of."""
+    by_cluster = np.argsort(cluster_V, kind="stable")
+    begin_C = np.searchsorted(cluster_V[by_cluster], np.arange(int(cluster_V.max()) + 2))
+    fond_UF = cluster_V[rng.integers(size.items, size=(size.users, _FOND_OF))]
+    cluster_UL = np.take_along_axis(fond_UF, rng.integers(_FOND_OF, size=(size.users, size.history)), axis=1)
+    width_UL = begin_C[cluster_UL + 1] - begin_C[cluster_UL]
+    item_E = by_cluster[begin_C[cluster_UL] + (rng.random(cluster_UL.shape) * width_UL).astype(np.int64)].ravel()
     offsets = np.arange(size.users + 1, dtype=np.int64) * size.history
     time_E = np.tile(_LAST_EVENT_US - 60_000_000 * np.arange(size.history, 0, -1, dtype=np.int64), size.users)
-    return Histories(offsets, item_E, np.full(len(item_E), Event.view, np.uint8), time_E)
+    return Histories(offsets, item_E.astype(np.int32), np.full(len(item_E), Event.view, np.uint8), time_E)
 
 
-def _catalogue(size: Size, rng: np.random.Generator) -> Catalogue:
-    names = Vocabulary(Strings.pack([f"category-{number:02}" for number in range(size.categories)]))
-    category = Named(rng.integers(size.categories, size=size.items).astype(np.int32), names)
+def _catalogue(size: Size, category_V: NDArray[np.int32], rng: np.random.Generator) -> Catalogue:
+    names = Vocabulary(Strings.pack([f"category-{number:02}" for number in range(CATEGORIES)]))
+    category = Named(category_V, names)
     price_V = rng.lognormal(3, 1, size.items).astype(np.float32).round(2)
     available_V = (rng.random(size.items) < 0.95).astype(np.float32)
     titles = Strings.pack(f"item number {number}" for number in range(size.items))

@@ -4,8 +4,8 @@
     python -m benchmarks.serve.run               # under 12 minutes on a machine that does nothing else
     python -m benchmarks.serve.run --quick       # every part once, small and short: shows that it works, says nothing about speed
 
-SASRec with 64 dimensions and 2 blocks, histories of 50, 50,000 items, top 10; random weights, the same for both servers
-(`made.py`). Arrivals are random (Poisson), latencies are counted from the moment a request was due (`client.c`).
+SASRec with 64 dimensions and 2 blocks, histories of 50, 50,000 items, top 10; weights that were not trained (`made.py` says
+which), the same for both servers. Arrivals are random (Poisson), latencies are counted from the moment a request was due (`client.c`).
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def _bundle_told(manifest: Manifest) -> dict[str, Any]:
     return {
         "model": manifest.model.model_dump(),
         "size_bytes": size,
-        "weights": "random",
+        "weights": "not trained, see made.py",
         "versions": manifest.versions.model_dump(),
     }
 

@@ -45,7 +45,8 @@ def _compared(part: dict[str, Any]) -> list[str]:
     lines = [
         f"## SASRec, width {model['width']}, 2 blocks, histories of {model['max_history']}, {model['n_items']:,} items, top 10",
         "",
-        "Random weights, the same for both servers. `aisle serve` as it ships, with its access log; TorchServe with "
+        "Weights that were not trained (`made.py` says which), the same for both servers. `aisle serve` as it ships, with its "
+        "access log; TorchServe with "
         f"{part['torchserve']['title']}, one thread a worker, logging errors only, its token checked.",
         "",
     ]

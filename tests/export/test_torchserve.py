@@ -31,7 +31,7 @@ TOLERANCE = 1e-4
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of a SASRec with random weights: 300 items, 60 shoppers with 20 events each."""
     folder = tmp_path_factory.mktemp("made") / "bundle"
-    make_bundle(Size(items=300, users=60, history=20, width=16, categories=4), folder)
+    make_bundle(Size(items=300, users=60, history=20, width=16), folder)
     return folder
 
 

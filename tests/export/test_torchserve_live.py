@@ -75,7 +75,7 @@ def test_torchserve_answers_as_the_bundle_does(model: str, bundle_of: Callable[[
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "bundle"
-    make_bundle(Size(items=300, users=60, history=20, width=16, categories=4), folder)
+    make_bundle(Size(items=300, users=60, history=20, width=16), folder)
     return folder
 
 
