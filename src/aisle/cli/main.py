@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "measure a run again, or under another protocol",
     "recommend": "lists for shoppers, or items like an item",
     "compare": "the paired difference between two runs, with its interval",
+    "reproduce": "train a recorded run again: do the same bits come out?",
     "report": "leaderboard of runs, as table, JSON and page",
     "export": "run -> bundle, which answers without torch",
     "serve": "answers over HTTP from a bundle",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from aisle.cli.measured import print_run, result_line
 from aisle.cli.output import JSON_OPTION, OVERWRITE_OPTION, print_json
+from aisle.cli.progress import screen
 from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError
 from aisle.experiment.recipe import load_recipe, recipe_names
-from aisle.experiment.run import Screen, train_run
+from aisle.experiment.run import train_run
 from aisle.experiment.run_folder import RECIPE_NAME
 from aisle.experiment.tracking import Tracker
-from aisle.train.watch import Progress
 
 
 @click.command("train")
@@ -58,7 +57,7 @@ def command(
         out,
         resume=resume,
         overwrite=overwrite,
-        screen=Screen(None if quiet else _say, _show if sys.stderr.isatty() else None, tracker),
+        screen=screen(quiet=quiet, tracker=tracker),
     )
     if as_json:
         print_json({"run": str(out), **run.metrics})
@@ -76,15 +75,3 @@ def _recipe_source(recipe: str | None, out: Path, *, resume: bool) -> str | Path
     raise AisleError(
         "no recipe given", hint=f"pass --recipe with one of {', '.join(recipe_names())}, or a TOML file", code="E902"
     )
-
-
-def _say(line: str) -> None:
-    click.echo(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, err=True)
-
-
-def _show(progress: Progress) -> None:
-    text = (
-        f"{progress.phase} epoch {progress.epoch}/{progress.epochs} step {progress.step}/{progress.steps} "
-        f"loss {progress.loss:.4f} {progress.samples_per_s:,.0f} samples/s, {progress.eta_s:.0f} s left"
-    )
-    click.echo(f"\r{text}\x1b[K", err=True, nl=False)

@@ -13,6 +13,7 @@ def torch_facts(threads: int) -> dict[str, object]:
         "cudnn": _cudnn_version(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": threads or torch.get_num_threads(),
+        "threads_measuring": torch.get_num_threads(),  # the test part is asked with those of the process
     }
 
 
