@@ -5,7 +5,8 @@
     python -m benchmarks.serve.run --quick       # every part once, small and short: shows that it works, says nothing about speed
 
 SASRec with 64 dimensions and 2 blocks, histories of 50, 50,000 items, top 10; weights that were not trained (`made.py` says
-which), the same for both servers. Arrivals are random (Poisson), latencies are counted from the moment a request was due (`client.c`).
+which), the same for both servers. Arrivals are random (Poisson); a latency is counted from the moment a request was due
+(`client.c`).
 """
 
 from __future__ import annotations
