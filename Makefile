@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := runs/demo
+TORCH_2_7 := .venv-torch-2.7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo notebook test test-slow format lint types check bench lock clean
+.PHONY: help setup demo notebook test test-slow test-torch-2.7 format lint types check bench lock clean
 
 help:  ## what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
+	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
 
 setup: $(STAMP)  ## create .venv from the lock file
 
@@ -32,6 +33,18 @@ test: $(STAMP)  ## the unit tests
 
 test-slow: $(STAMP)  ## the longer tests: public logs, kill -9, scale, the notebook
 	$(BIN)/python -m pytest -m slow
+
+test-torch-2.7: $(TORCH_2_7)/.installed  ## the unit tests on the oldest torch that aisle supports, in an environment of its own (7 GB)
+	$(TORCH_2_7)/bin/python -m pytest
+
+# The lock with another torch. Three equals signs: the build of the package index, which is for CUDA, and no 2.7.1+cpu from elsewhere.
+$(TORCH_2_7)/.installed: requirements.lock pyproject.toml
+	@echo "setting up $(TORCH_2_7) (several GB to download, once)"
+	@$(PYTHON) -m venv $(TORCH_2_7)
+	@sed 's/^torch==.*/torch===2.7.1/' requirements.lock > $(TORCH_2_7)/requirements.lock
+	@$(TORCH_2_7)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(TORCH_2_7)/requirements.lock
+	@$(TORCH_2_7)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(TORCH_2_7)/.installed
 
 format: $(STAMP)  ## rewrite the code in its format
 	$(BIN)/ruff format .
@@ -59,4 +72,4 @@ lock: $(STAMP)  ## pin what is installed now
 	mv requirements.lock.new requirements.lock
 
 clean:  ## remove what the commands above made
-	rm -rf .venv runs data .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(TORCH_2_7) runs data .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
