@@ -15,7 +15,8 @@ from aisle.errors import AisleError
 from aisle.experiment.run import Run
 from aisle.recommend.rules import Rules
 
-RunOf, BundleOf = Callable[[str], Run], Callable[[str], Path]
+RunOf = Callable[[str], Run]
+BundleOf = Callable[[str], Path]
 MODELS = ["popularity", "item-knn", "sasrec", "lstm", "ncf", "fm", "two-tower", "two-stage"]
 
 
