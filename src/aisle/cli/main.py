@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "answers over HTTP from a bundle",
     "plan": "memory and time of each kind of index, for a catalogue of some size",
     "verify": "is a bundle whole, does it fit, does it answer as at export?",
+    "doctor": "what does not fit on this machine or in a dataset, and the fix",
     "env": "what this machine is, for people or for `verify --against`",
     "gate": "may a run take the place of the bundle in production?",
     "publish": "a bundle is copied to a registry",

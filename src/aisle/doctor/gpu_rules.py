@@ -1,8 +1,9 @@
-"""Whether the driver runs the CUDA that torch was built for, and torch has code for the GPUs. D117 and D118."""
+"""Whether the driver runs the CUDA that torch was built for, and torch has code for the GPUs. D117 to D119."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from aisle.doctor.finding import Finding
 from aisle.doctor.torch_builds import install_one
@@ -47,22 +48,58 @@ def architecture(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[
     """D118: torch has code for a GPU where it has some of the same major version that is not newer, or PTX that is not newer."""
     if here.torch is None or here.cuda is None:
         return
-    row = compat.code_for(here.torch, here.cuda, here.machine)
-    measured = here.torch == wanted.torch and here.cuda == wanted.cuda and bool(wanted.architectures)
-    if not measured and row is None:
-        for gpu in here.gpus:
+    code = _code(wanted, here, compat)
+    for gpu in here.gpus:
+        if code is None:
             unknown = f"nobody says which GPUs torch {here.torch} for CUDA {here.cuda} has code for"
-            yield Finding("D118", "GPU", "warning", _name(gpu), unknown, "", f"as of {compat.as_of}")
-        return
-    if measured:
-        sm, ptx, source = _names(wanted.architectures, "sm_"), _names(wanted.architectures, "compute_"), "measured: at export"
-    else:
-        assert row is not None
-        sm, ptx, source = row.sm, row.ptx, f"{row.evidence}: {compat.sources[row.source]}"
+            ask = "python -c 'import torch; print(torch.cuda.get_arch_list())' tells; `aisle doctor` asks it too"
+            yield Finding("D118", "GPU", "warning", _name(gpu), unknown, ask, f"as of {compat.as_of}")
+        else:
+            yield _code_for(gpu, code, _other(gpu, here, compat))
+
+
+def known(wanted: Wanted, here: Environment, compat: Compat) -> Iterator[Finding]:
+    """D119: a driver knows the GPUs of its time: those that the toolkit it was shipped with can compile for."""
+    for gpu in here.gpus:
+        row = compat.capabilities.get(gpu.capability)
+        since = compat.toolkit_driver(row.toolkit_min) if row is not None and row.toolkit_min else None
+        if row is None or since is None or here.driver is None:
+            continue
+        source = f"{row.evidence}: {compat.sources[row.source]}"
+        expected = f">= {since} for {row.family}, compute capability {row.capability}"
+        if at_least(here.driver, since):
+            yield Finding("D119", "driver of the GPU", "ok", here.driver, expected, "", source)
+        else:
+            fix = f"install an NVIDIA driver {since} or later"
+            yield Finding("D119", "driver of the GPU", "error", here.driver, expected, fix, source)
+
+
+@dataclass(frozen=True)
+class _Code:
+    """What a torch has code for: compiled, to be compiled by a driver that can, and what another source denies."""
+
+    sm: tuple[str, ...]
+    ptx: tuple[str, ...]
+    disputed: tuple[str, ...]
+    source: str
+
+
+def _code(wanted: Wanted, here: Environment, compat: Compat) -> _Code | None:
+    """Return what was measured of this very torch, here or at export; else what the table says; None where nobody does."""
     shipped = compat.toolkit_driver(_toolkit(here, compat))
     compiles = here.driver is not None and (shipped is None or at_least(here.driver, shipped))
-    for gpu in here.gpus:
-        yield _code_for(gpu, sm, ptx if compiles else (), source, _other(gpu, here, compat))
+    at_export = here.torch == wanted.torch and here.cuda == wanted.cuda
+    for heard, source in (
+        (here.architectures, "measured: here"),
+        (wanted.architectures if at_export else (), "measured: at export"),
+    ):
+        if heard:
+            return _Code(_names(heard, "sm_"), _names(heard, "compute_") if compiles else (), (), source)
+    row = compat.code_for(here.torch or "", here.cuda or "", here.machine)
+    if row is None:
+        return None
+    source = f"{row.evidence}: {compat.sources[row.source]}" + (f"; {row.note}" if row.note else "")
+    return _Code(row.sm, row.ptx if compiles else (), row.disputed_sm, source)
 
 
 def _drives(installed: str, build: CudaBuild, compat: Compat) -> bool:
@@ -79,17 +116,23 @@ def _suits(gpu: Gpu, here: Environment, build: CudaBuild, compat: Compat) -> boo
     """Say whether another build has code for a GPU and is run by the driver."""
     row = compat.code_for(here.torch or "", build.cuda, here.machine)
     device = _number(gpu.capability.replace(".", ""))
-    return row is not None and any(_runs(name, device) for name in row.sm) and _drives(here.driver or "", build, compat)
+    sure = [name for name in row.sm if name not in row.disputed_sm] if row is not None else []
+    return any(_runs(name, device) for name in sure) and _drives(here.driver or "", build, compat)
 
 
-def _code_for(gpu: Gpu, sm: Sequence[str], ptx: Sequence[str], source: str, other: str) -> Finding:
-    expected = "code for " + ", ".join(f"sm_{name}" for name in sm) + "".join(f", PTX {name}" for name in ptx)
+def _code_for(gpu: Gpu, code: _Code, other: str) -> Finding:
+    expected = "code for " + ", ".join(f"sm_{name}" for name in code.sm) + "".join(f", PTX {name}" for name in code.ptx)
     if not gpu.capability:
-        return Finding("D118", "GPU", "warning", _name(gpu), expected, "a newer driver tells the compute capability", source)
+        fix = "a newer driver tells the compute capability"
+        return Finding("D118", "GPU", "warning", _name(gpu), expected, fix, code.source)
     device = _number(gpu.capability.replace(".", ""))
-    if any(_runs(name, device) for name in sm) or any(_number(name) <= device for name in ptx):
-        return Finding("D118", "GPU", "ok", _name(gpu), expected, "", source)
-    return Finding("D118", "GPU", "error", _name(gpu), expected, other, source)
+    runs = [name for name in code.sm if _runs(name, device)]
+    if any(name not in code.disputed for name in runs) or any(_number(name) <= device for name in code.ptx):
+        return Finding("D118", "GPU", "ok", _name(gpu), expected, "", code.source)
+    if runs:
+        doubt = f"{expected}; sources disagree about {', '.join(f'sm_{name}' for name in runs)}"
+        return Finding("D118", "GPU", "warning", _name(gpu), doubt, other, code.source)
+    return Finding("D118", "GPU", "error", _name(gpu), expected, other, code.source)
 
 
 def _toolkit(here: Environment, compat: Compat) -> str:

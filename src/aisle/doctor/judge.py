@@ -28,6 +28,7 @@ TORCH: tuple[Rule, ...] = (
     torch_rules.cudnn,
     gpu_rules.driver,
     gpu_rules.architecture,
+    gpu_rules.known,
 )
 
 

@@ -1,4 +1,4 @@
-"""The torch of this Python: how many there are, what its package asks for, and what it says when a process of its own imports it."""
+"""The torch of this Python: how many there are, what its package asks for, and what it does in a process that imports it."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ def torch_here(machine: str, *, trial: bool = True, timeout_s: float = TRIAL_TIM
         timeout_s: for that.
     """
     installed = {
-        _name(name): dist.version
+        _name(dist.name): dist.version
         for dist in importlib.metadata.distributions()
-        if (name := dist.metadata.get("Name")) and _OF_CUDA.match(_name(name))
+        if dist.name and _OF_CUDA.match(_name(dist.name))
     }
     packages = list(importlib.metadata.distributions(name="torch"))
     asked = list(requirements(packages[0].requires or (), machine)) if packages else []

@@ -20,11 +20,13 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[1].split(".")) if match else ()
 
 
+@lru_cache(maxsize=4096)
 def line(version: str, parts: int = 2) -> str:
     """Return the release line of a version, "2.13" of "2.13.1+cu130"; shorter where the version is."""
     return ".".join(str(number) for number in release(version)[:parts])
 
 
+@lru_cache(maxsize=65536)
 def at_least(version: str, minimum: str) -> bool:
     """Say whether a version is this one or later; missing parts count as 0.
 
