@@ -1,13 +1,14 @@
 #!/opt/aisle/bin/python
-"""Exit 0 when JupyterLab and sshd both answer."""
+"""Exit 0 when JupyterLab answers and sshd listens."""
 
-import socket
 import sys
 import urllib.request
+from pathlib import Path
 
 with urllib.request.urlopen("http://127.0.0.1:8888/api", timeout=3) as answer:
     if answer.status != 200:
         sys.exit(f"JupyterLab answered {answer.status}")
-with socket.create_connection(("127.0.0.1", 22), timeout=3) as connection:
-    if not connection.recv(4).startswith(b"SSH-"):
-        sys.exit("port 22 speaks no SSH")
+# Port 22 (0016) in state LISTEN (0A). Looked up rather than connected to: sshd would log every look.
+rows = [row.split() for file in ("tcp", "tcp6") for row in Path("/proc/net", file).read_text().splitlines()[1:]]
+if not any(row[1].endswith(":0016") and row[3] == "0A" for row in rows):
+    sys.exit("nothing listens on port 22")

@@ -1,6 +1,5 @@
 """JupyterLab in the lab image: reachable from outside the container, and never without a token or a password."""
 
-import os
 from pathlib import Path
 
 from jupyter_server.auth.identity import PasswordIdentityProvider
@@ -28,12 +27,10 @@ c.ServerApp.root_dir = "/workspace"
 c.ServerApp.allow_unauthenticated_access = False
 c.FileContentsManager.delete_to_trash = False
 
-# lab-start has checked and kept them; neither stands on a command line, nor stays in the environment of kernels and terminals.
+# lab-start has checked and kept them; neither stands on a command line, nor in the environment of kernels and terminals.
 secrets = Path("/run/aisle")
 if (secrets / "password_hash").exists():
     c.PasswordIdentityProvider.hashed_password = (secrets / "password_hash").read_text().strip()
     c.IdentityProvider.token = ""
 elif (secrets / "token").exists():
     c.IdentityProvider.token = (secrets / "token").read_text().strip()
-for name in ("JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE", "JUPYTER_PASSWORD_HASH"):
-    os.environ.pop(name, None)

@@ -103,6 +103,7 @@ check_writable "$HOME" "$RUN" /tmp /workspace/notebooks /workspace/checkpoints /
 mkdir -p -m 700 "$STATE" "$HOME/.ssh"
 chmod 700 "$STATE" "$HOME/.ssh"
 token
+unset JUPYTER_TOKEN JUPYTER_TOKEN_FILE JUPYTER_PASSWORD_HASH
 keys
 host_key
 environment >"$RUN/environment"

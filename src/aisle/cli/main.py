@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": "memory and time of each kind of index, for a catalogue of some size",
     "verify": "is a bundle whole, does it fit, does it answer as at export?",
     "doctor": "what does not fit on this machine or in a dataset, and the fix",
+    "image": "the container images: which base fits this machine, and how it is built",
     "env": "what this machine is, for people or for `verify --against`",
     "gate": "may a run take the place of the bundle in production?",
     "publish": "a bundle is copied to a registry",
