@@ -35,13 +35,22 @@ def torch_build() -> dict[str, str | None]:
     }
 
 
+def torch_origin() -> Path | None:
+    """Return the file that `import torch` would run; None where there is none, or a hook on imports refuses to say."""
+    try:
+        spec = importlib.util.find_spec("torch")
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
 def _version_file() -> dict[str, str | None]:
     """Return the texts that torch/version.py assigns; nothing where there is no torch, or it is broken that far."""
-    spec = importlib.util.find_spec("torch")
-    if spec is None or spec.origin is None:
+    origin = torch_origin()
+    if origin is None:
         return {}
     try:
-        tree = ast.parse((Path(spec.origin).parent / "version.py").read_text())
+        tree = ast.parse((origin.parent / "version.py").read_text())
     except (OSError, SyntaxError, ValueError):
         return {}
     return dict(_texts(tree))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import re
 import subprocess
@@ -13,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from aisle.environment.torch_build import torch_origin
 
 Outcome = Literal["not tried", "ok", "failed", "timed out"]
 
@@ -116,7 +117,7 @@ def torch_here(machine: str, *, trial: bool = True, timeout_s: float = TRIAL_TIM
         pins=tuple(Pin(name, wanted, installed.get(name)) for name, wanted in asked),
         cuda_majors=tuple(sorted({match[1] for name in installed if (match := re.fullmatch(r"nvidia-.*-cu(\d+)", name))})),
         nccl=nccl[0] if len(nccl) == 1 else None,
-        trial=try_torch(timeout_s) if trial and importlib.util.find_spec("torch") is not None else Trial(),
+        trial=try_torch(timeout_s) if trial and torch_origin() is not None else Trial(),
     )
 
 
