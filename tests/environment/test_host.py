@@ -41,6 +41,7 @@ def test_limits_of_control_groups_version_2_are_the_smallest_on_the_way_up(tmp_p
         "shop/memory.max": f"{8 << 30}\n",
         "shop/train/memory.max": f"{16 << 30}\n",
         "shop/train/cpu.max": "150000 100000\n",
+        "shop/cpu.max": "400000 100000\n",
         "cpu.max": "max 100000\n",
     }
     here = seen(group(tmp_path, "0::/shop/train\n", files))
