@@ -3,14 +3,15 @@
 #
 #   ci/image/engine.sh start          start, or find it running; prints what to put into the environment
 #   ci/image/engine.sh stop           stop the one that we started, by its own pid, and take away its firewall rules
+#   ci/image/engine.sh running        exit status 0 when ours runs
 #   eval "$(ci/image/engine.sh env)"  speak to it from this shell
 #
-# Debian's own packages are unpacked into a cache folder (AISLE_ENGINE_CACHE, default ~/.cache/aisle/engine): the engine of Debian 13, whose
+# Debian's own packages are unpacked into a cache folder (ENGINE_CACHE, default ~/.cache/aisle/engine): the engine of Debian 13, whose
 # compose and build contexts Debian 12 lacks, runs on Debian 12. Installed on the machine itself are only runc, iptables and mmdebstrap.
 # Needs Debian 12 or 13, root, and a mirror that apt already knows. Whatever is missing ends with an error: nothing is skipped.
 set -euo pipefail
 
-CACHE=${AISLE_ENGINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aisle/engine}
+CACHE=${ENGINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aisle/engine}
 ROOT=$CACHE/root          # the unpacked packages
 RUN=$CACHE/run            # socket, pid, log: short-lived
 DATA=$CACHE/data          # images and build cache: kept between runs
@@ -120,6 +121,7 @@ remove_rules() {  # rules that name a chain of Docker, then these chains, then t
 case ${1:-} in
   start) start; environment ;;
   stop) stop ;;
+  running) ours_runs ;;
   env) environment ;;
-  *) fail "say start, stop or env" ;;
+  *) fail "say start, stop, running or env" ;;
 esac

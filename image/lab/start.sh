@@ -100,7 +100,7 @@ first_notebooks() {
 if (($#)); then exec "$@"; fi
 
 check_writable "$HOME" "$RUN" /tmp /workspace/notebooks /workspace/checkpoints /workspace/logs /workspace/data
-mkdir -p -m 700 "$STATE" "$HOME/.ssh"
+mkdir -p "$STATE" "$HOME/.ssh"
 chmod 700 "$STATE" "$HOME/.ssh"
 token
 unset JUPYTER_TOKEN JUPYTER_TOKEN_FILE JUPYTER_PASSWORD_HASH

@@ -11,7 +11,7 @@ import pytest
 from tests.image.engine import Compose, address, docker, http, inspected, logs, run, ssh, wait_healthy
 
 pytestmark = pytest.mark.image
-TOKEN_FILE = "/home/aisle/.aisle/jupyter_token"
+TOKEN_FILE = "/home/aisle/.aisle/jupyter_token"  # noqa: S105 - where, not what
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_whoever_empties_the_token_on_the_command_line_gets_no_server(lab_image:
 
 
 def test_a_given_token_is_the_one_and_a_given_password_takes_its_place(lab_image: str, containers: list[str]) -> None:
-    token = "a-token-of-our-own-choice"
+    token = "a-token-of-our-own-choice"  # noqa: S105
     hashed = docker(
         "run", "--rm", lab_image, "python", "-c", "from jupyter_server.auth import passwd; print(passwd('open sesame'))"
     )

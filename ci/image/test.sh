@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Build the three images for real, start them with compose, and attack them: `make test-image`. Whatever is missing fails; nothing skips.
+#
+#   ci/image/test.sh            everything
+#   ci/image/test.sh build      up to the images, for work on the tests: then `pytest -m image tests/image`
+#
+# Needs Debian 12 as root, or a docker of its own that runs; see engine.sh. Where no image can be pulled the base is made on the spot, with
+# the CPU build of torch from pip's folder of wheels (`pip config get global.find-links`). Not tested here, for want of them: a GPU
+# inside a container, the published pytorch/pytorch images, processors other than x86_64.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+CACHE=${ENGINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aisle/engine}
+PYTHON=${PYTHON:-.venv/bin/python}
+IMAGES=${TEST_IMAGES:-aisle-ci}
+export TEST_IMAGES=$IMAGES
+stage() { printf '\n=== %s (%s s)\n' "$1" "$SECONDS"; }
+fail() { printf 'test-image: %s\n' "$1" >&2; exit 1; }
+asked() { "$PYTHON" -m pip config get "$1" 2>/dev/null || true; }
+
+stage "engine"
+# Stopped however this ends; one that was there before is left alone.
+ci/image/engine.sh running || trap 'ci/image/engine.sh stop' EXIT
+ci/image/engine.sh start >/dev/null || fail "no docker engine: images are not tested, so this fails"
+eval "$(ci/image/engine.sh env)"
+docker version --format 'docker {{.Server.Version}}'
+
+stage "checkers"
+if ! cmp -s ci/image/tools.txt "$CACHE/tools/made-of.txt"; then
+  rm -rf "$CACHE/tools"
+  "$PYTHON" -m venv "$CACHE/tools"
+  "$CACHE/tools/bin/python" -m pip install --quiet --disable-pip-version-check --requirement ci/image/tools.txt 2>"$CACHE/tools.log" || { cat "$CACHE/tools.log" >&2; fail "the checkers cannot be installed"; }
+  cp ci/image/tools.txt "$CACHE/tools/made-of.txt"
+fi
+export PATH=$CACHE/tools/bin:$PATH
+
+stage "hadolint, shellcheck, yamllint"
+hadolint image/Dockerfile ci/image/base.Dockerfile
+mapfile -t scripts < <(git ls-files 'image/**.sh' 'ci/image/*.sh' 'image/*.sh' | sort -u)
+shellcheck "${scripts[@]}"
+yamllint --strict -d '{extends: default, rules: {line-length: {max: 140}, document-start: disable, comments-indentation: disable}}' image/
+
+stage "base"
+secrets=()
+ca=$(asked global.cert)
+if [[ -n $ca ]]; then secrets=(--secret "id=ca,src=$ca"); fi
+torch_version=$(sed -n 's/^torch==//p' requirements.lock)
+wheels=$(asked global.find-links)
+if [[ -z $wheels ]]; then  # no folder of wheels: pip takes torch from its index
+  wheels=$CACHE/no-wheels
+  mkdir -p "$wheels"
+fi
+# The day is part of the name: a Debian of today has today's security updates, and is made once a day.
+debian=$IMAGES/debian:$(date -u +%Y%m%d)
+docker image inspect "$debian" >/dev/null 2>&1 || ci/image/debian.sh "$debian"
+for target in build base; do
+  docker build --quiet --file ci/image/base.Dockerfile --target "$target" --tag "$IMAGES/$target" --build-arg "DEBIAN=$debian" \
+    --build-arg "TORCH_VERSION=$torch_version" --build-context "torch=$wheels" "${secrets[@]}" .
+done
+
+stage "the three images, with aisle image build"
+arguments=(--base "$IMAGES/base" --build-arg "SERVE_BASE=$debian" --build-arg "BUILD_BASE=$IMAGES/build")
+if [[ -n $ca ]]; then arguments+=(--ca "$ca"); fi
+for target in train lab serve; do
+  BUILDKIT_PROGRESS=plain "${PYTHON%/python}/aisle" image build "$target" --tag "$IMAGES/$target" "${arguments[@]}" \
+    --sbom "$CACHE/$target.cdx.json" >"$CACHE/$target.log" 2>&1 || { tail -n 60 "$CACHE/$target.log" >&2; fail "$target was not built"; }
+done
+docker image ls --filter "reference=$IMAGES/*"
+if [[ ${1:-} == build ]]; then
+  trap - EXIT
+  exit
+fi
+
+stage "attacks"
+TEST_SBOMS=$CACHE "$PYTHON" -m pytest -m image tests/image --timeout 600 -q --durations 10
+
+stage "done"
