@@ -1,4 +1,4 @@
-"""What issue 4 asks of the service under load, held against what was measured."""
+"""What the service promises under load, held against what was measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGE_RATE, LARGE_MS = 300.0, {"p99": 30.0}
 
 
 def bars(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Hold the results against what issue 4 asks for; the worst repeat counts."""
+    """Hold the results against what is promised; the worst repeat counts."""
     found = []
     if pairs := result.get("compared", {}).get("repeats"):
         latency = [pair["ours"]["at_bar"] for pair in pairs]

@@ -125,6 +125,15 @@ def test_likeness_of_few_pairs_is_part_of_the_likeness_to_all(name: str, served:
     assert_same(scorer.similar_pairs(few, others), scorer.similar(few)[:, others])
 
 
+@pytest.mark.parametrize("name", ["MF", "FM with side features", "LiGR, text", "two-tower, long, lengths left"])
+def test_likeness_of_many_lists_is_that_of_each(name: str, served: Callable[[str], Any]) -> None:
+    scorer = served(name)
+    own_BH, item_BK = np.array([[3, 25], [0, 24]]), np.array([[3, 25, 0], [24, 11, 0]])
+    together = scorer.similar_lists(own_BH, item_BK)
+    for row in range(2):
+        assert_same(together[row], scorer.similar_pairs(own_BH[row], item_BK[row]))
+
+
 @pytest.mark.parametrize("name", ["NeuMF", "DeepFM, cross"])
 def test_items_that_all_shoppers_share_are_scored_at_once(name: str, served: Callable[[str], Any]) -> None:
     scorer, (user, known) = served(name), shoppers()

@@ -129,3 +129,19 @@ def test_kinds_look_at_the_latest_events_and_ones_own_items_at_all_and_padding_c
     together = candidate_features(FACTS, both, item, np.tile(SCORE, (2, 1, 1)))
     assert np.array_equal(together[0], candidate_features(FACTS, KNOWN, item[:1], SCORE)[0], equal_nan=True)
     assert np.isnan(together[1, 2]).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_shopper_s_features_do_not_depend_on_who_else_asks(seed: int) -> None:
+    """Ages of all sizes make weights whose sums round differently when a longer history pads them."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 80, 40)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    time = np.concatenate([np.sort(rng.integers(0, 400 * 86_400_000_000, length)) for length in lengths])
+    kinds = rng.choice([int(Event.view), int(Event.cart), int(Event.purchase)], offsets[-1]).astype(np.uint8)
+    known = Histories(offsets, rng.integers(0, 4, offsets[-1]).astype(np.int32), kinds, time)
+    item, score = np.tile(np.arange(4), (40, 1)), np.tile(SCORE[:, :1].repeat(4, axis=1), (40, 1, 1))
+    together = candidate_features(FACTS, known, item, score)
+    for row in range(40):
+        alone = candidate_features(FACTS, known.take(np.array([row])), item[row : row + 1], score[row : row + 1])
+        assert np.array_equal(alone[0], together[row], equal_nan=True)

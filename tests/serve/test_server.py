@@ -158,7 +158,7 @@ def test_two_hundred_reloads_under_load_fail_no_request(bundle_of: Callable[[str
 def test_512_connections_hammering_neither_crash_nor_fill_memory_and_leave_no_trace(
     bundle_of: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """Half of them ask as fast as they can, half are broken or silent; for 10 s, then everything is as before within 5 s."""
+    """Half of them ask as fast as they can, half are broken or silent; for 30 s, then everything is as before within 5 s."""
     with serving(tmp_path, bundle_of("popularity"), drain_s=0, access_log=False, latency_budget_ms=100) as served:
         with served.client() as client:
             client.post("/v1/recommend", json=QUESTION)
@@ -187,7 +187,7 @@ def test_512_connections_hammering_neither_crash_nor_fill_memory_and_leave_no_tr
         threads = [threading.Thread(target=hammer, args=(number,), daemon=True) for number in range(512)]
         for thread in threads:
             thread.start()
-        threads[0].join(10)
+        threads[0].join(30)
         stop.set()
         for thread in threads:
             thread.join(10)

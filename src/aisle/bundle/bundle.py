@@ -149,10 +149,12 @@ class Bundle:
         """Return who asks: user codes, and what is remembered of each, the newest of it from the questions."""
         user_B = self._users([question.user_id for question in questions])
         row_B = np.where([question.whole for question in questions], -1, user_B)
-        live, memory = self._histories([question.events for question in questions]), self.knowledge.memory
-        known = last_events(together(self.known.take(row_B), memory.known(live)), memory.known_events)
-        fresh = memory.seen(live)
-        seen = together(self.seen.take(row_B), fresh) if self.seen is not None and fresh is not None else None
+        known, seen = self.known.take(row_B), None if self.seen is None else self.seen.take(row_B)
+        if any(question.events for question in questions):
+            live, memory = self._histories([question.events for question in questions]), self.knowledge.memory
+            known = last_events(together(known, memory.known(live)), memory.known_events)
+            fresh = memory.seen(live)
+            seen = together(seen, fresh) if seen is not None and fresh is not None else None
         return Shoppers(user_B, known.at(self._circumstances(questions)), seen)
 
     def changed(self, live: LiveCatalogue, new: NewItems | None = None) -> Bundle:

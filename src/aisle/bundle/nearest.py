@@ -106,7 +106,10 @@ class _Search:
         self.nearest, self.fallback_V, self.left_out, self.open_V = nearest, knowledge.fallback, left_out, open_V
         self.n_shoppers = len(shoppers)
         self.row_M = np.flatnonzero(nearest.scorer.knows(shoppers.user, shoppers.known))  # whom the model knows
-        self.vector_MD, self.constant_M = nearest.scorer.asker.ask(shoppers.user[self.row_M], shoppers.known.take(self.row_M))
+        everybody = len(self.row_M) == len(shoppers)
+        known = shoppers.known if everybody else shoppers.known.take(self.row_M)
+        self.left_out_M = left_out if left_out is None or everybody else left_out.take(self.row_M)
+        self.vector_MD, self.constant_M = nearest.scorer.asker.ask(shoppers.user[self.row_M], known)
 
     def lists(self, places: int) -> Lists:
         """Return lists of so many places, the model's items first, then popular ones."""
@@ -123,7 +126,7 @@ class _Search:
         return lists
 
     def _modelled(self, places: int, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        left_out = None if self.left_out is None else self.left_out.take(self.row_M)
+        left_out = self.left_out_M
         most_left_out = 0 if left_out is None else int(left_out.lengths.max(initial=0))
         fetched = min(places + most_left_out, n_items)
         item_MF, score_MF = self.nearest.index.search(self.vector_MD, fetched, self.open_V)

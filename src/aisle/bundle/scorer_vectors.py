@@ -98,14 +98,21 @@ class VectorScorer:
         like_HP[item_H[:, None] == item_P] = -np.inf
         return like_HP
 
+    def similar_lists(self, item_BH: NDArray[np.int64], item_BK: NDArray[np.int64]) -> Floats:
+        """Return the cosines of many lists, row by row those of `similar_pairs`: (B, H) and (B, K) -> (B, H, K)."""
+        like_BHK: Floats = np.matmul(self.likeness(item_BH), self.likeness(item_BK).transpose(0, 2, 1))
+        like_BHK[np.broadcast_to(~self.scorable_V[item_BK][:, None, :], like_BHK.shape)] = -np.inf
+        like_BHK[item_BH[:, :, None] == item_BK[:, None, :]] = -np.inf
+        return like_BHK
+
     @cached_property
     def _unscorable(self) -> NDArray[np.int64]:
         return np.flatnonzero(~self.scorable_V)
 
     def likeness(self, item_N: NDArray[np.int64]) -> Floats:
-        """Return what items are like as vectors of length 1: (N,) -> (N, width)."""
-        vector_ND = self.item_vectors[item_N, : self.width]
-        return vector_ND if self.length is None else vector_ND / self.length[item_N, None]
+        """Return what items are like as vectors of length 1: (...,) -> (..., width)."""
+        vector_ND = self.item_vectors[item_N][..., : self.width]
+        return vector_ND if self.length is None else vector_ND / self.length[item_N][..., None]
 
     def _pairs(self, vector_BD: Floats, constant_B: Floats, item_BND: Floats) -> Floats:
         if self.ranker is not None:

@@ -43,7 +43,19 @@ _EXTRAS = {
     **dict.fromkeys(("torch", "matplotlib", "tensorboard"), "train"),
     **dict.fromkeys(("onnx",), "export"),
     **dict.fromkeys(
-        ("cryptography", "faiss", "fastapi", "fsspec", "onnxruntime", "orjson", "prometheus_client", "uvicorn"), "serve"
+        (
+            "cryptography",
+            "faiss",
+            "fsspec",
+            "onnxruntime",
+            "orjson",
+            "prometheus_client",
+            "starlette",
+            "uvicorn",
+            "uvloop",
+            "httptools",
+        ),
+        "serve",
     ),
     "redis": "redis",
 }

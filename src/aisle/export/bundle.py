@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from aisle.experiment.recipe import recipe_as_dict
 from aisle.experiment.recommender import Recommender
 from aisle.experiment.run import Run
 from aisle.export.scorers import export_scorer
+from aisle.export.torchserve_model import with_torch
 from aisle.export.versions import architectures, versions
 from aisle.features.histories import Histories
 from aisle.features.vocabulary import Vocabulary, vocabulary_arrays
@@ -204,7 +205,7 @@ def _write_golden(folder: Path, about: About, recommender: Recommender, count: i
     """Record what the trained model itself answers, through the same code that serves."""
     write_manifest(folder, about)  # a bundle that can be opened; sealed again when the golden requests are in it
     served = Bundle.open(folder, check=False)
-    eager = replace(served, scorer=recommender.scorer, nearest=None)
+    eager = with_torch(served, recommender.scorer)
     users, items = _some(recommender.users), _some(recommender.items)
     events = sorted({Event(code).name for code in np.unique(recommender.known.event)})
     write_golden(folder / layout.GOLDEN_NAME, make_golden(eager, golden_questions(users, items, events, count=count)))

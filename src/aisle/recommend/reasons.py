@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -66,6 +65,14 @@ class LikensPairs(Protocol):
         """Score how alike items are: (H,) and (P,) -> (H, P), the same entries of `similar`, but for an item and itself."""
 
 
+@runtime_checkable
+class LikensLists(Protocol):
+    """A scorer that can compare the items of many lists at once."""
+
+    def similar_lists(self, item_BH: NDArray[np.int64], item_BK: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Score how alike items are, row by row as `similar_pairs` does: (B, H) and (B, K) item codes -> (B, H, K)."""
+
+
 def for_request(scorer: Scorer) -> Scorer:
     """Return a scorer for one request; most have nothing to remember and are used as they are."""
     return scorer.for_request() if isinstance(scorer, Explains) else scorer
@@ -104,41 +111,49 @@ def likeness(
         (B, K) int32 items, -1 where there is none to name; (B, K) uint8 the shopper's last event with it.
     """
     because_BK, event_BK = np.full(item_BK.shape, -1, np.int32), np.zeros(item_BK.shape, np.uint8)
-    personal = [not bool(scorer.knows(np.array([-1]), Histories.empty(1))[0]) for scorer in scorers]
-    alike = [_alike(scorer) for scorer in scorers]
-    for row in range(len(item_BK)):
-        own_H, own_event_H = _latest(known, row)
-        if not len(own_H):
+    if not item_BK.size:
+        return because_BK, event_BK
+    own_BH, own_event_BH = _latest(known)
+    for source, scorer in enumerate(scorers):
+        named_BK = source_BK == source
+        rows = np.flatnonzero(named_BK.any(axis=1) & (own_BH[:, 0] >= 0))
+        if not len(rows):
             continue
-        for source in sorted({*source_BK[row].tolist()} - {NOBODY}):
-            places = np.flatnonzero(source_BK[row] == source)
-            item_P = item_BK[row, places]
-            like_HP = np.where(own_H[:, None] == item_P, np.inf, -np.inf)
-            if personal[source]:
-                like_HP = np.maximum(like_HP, alike[source](own_H, item_P))
-            nearest_P = like_HP.argmax(axis=0)
-            found_P = like_HP[nearest_P, np.arange(len(item_P))] > 0
-            because_BK[row, places[found_P]] = own_H[nearest_P[found_P]]
-            event_BK[row, places[found_P]] = own_event_H[nearest_P[found_P]]
+        own_MH, item_MK = own_BH[rows], np.where(named_BK[rows], item_BK[rows], -1)
+        like_MHK = np.where((own_MH[:, :, None] == item_MK[:, None, :]) & (item_MK >= 0)[:, None, :], np.inf, -np.inf)
+        if not bool(scorer.knows(np.array([-1]), Histories.empty(1))[0]):  # one that tells strangers something is not personal
+            like_MHK = np.maximum(like_MHK, _alike(scorer, own_MH, item_MK))
+        like_MHK[np.broadcast_to((own_MH < 0)[:, :, None], like_MHK.shape)] = -np.inf
+        nearest_MK = like_MHK.argmax(axis=1)
+        found_MK = (np.take_along_axis(like_MHK, nearest_MK[:, None, :], axis=1)[:, 0] > 0) & (item_MK >= 0)
+        row, place = np.nonzero(found_MK)
+        nearest = nearest_MK[row, place]
+        because_BK[rows[row], place], event_BK[rows[row], place] = own_MH[row, nearest], own_event_BH[rows[row], nearest]
     return because_BK, event_BK
 
 
-def _alike(scorer: Scorer) -> Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]:
-    """Return what scores how alike items are: (H,) and (P,) -> (H, P); an item and itself in any way, they are the same."""
-    if isinstance(scorer, LikensPairs):
-        return scorer.similar_pairs
-    return lambda own_H, item_P: scorer.similar(own_H)[:, item_P]
+def _alike(scorer: Scorer, own_MH: NDArray[np.int64], item_MK: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Score how alike items are: (M, H) and (M, K) -> (M, H, K); where there is no item, anything."""
+    own_MH, item_MK = np.maximum(own_MH, 0), np.maximum(item_MK, 0)
+    if isinstance(scorer, LikensLists):
+        return scorer.similar_lists(own_MH, item_MK)
+    pairs = scorer.similar_pairs if isinstance(scorer, LikensPairs) else lambda own, item: scorer.similar(own)[:, item]
+    return np.stack([pairs(own_H, item_K) for own_H, item_K in zip(own_MH, item_MK, strict=True)])
 
 
-def _latest(known: Histories, row: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return the latest distinct items of one history, the last first, and the last event with each: (H,), (H,)."""
-    span = slice(known.offsets[row], known.offsets[row + 1])
-    event_of: dict[int, int] = {}
-    for item, event in zip(known.item[span].tolist()[::-1], known.event[span].tolist()[::-1], strict=True):
-        event_of.setdefault(item, event)
-        if len(event_of) == LATEST:
-            break
-    return np.array([*event_of], np.int64), np.array([*event_of.values()], np.uint8)
+def _latest(known: Histories) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the latest distinct items of each history, the last first, and the last event with each: (B, H), -1 for none."""
+    own_BH, event_BH = np.full((len(known), LATEST), -1, np.int64), np.zeros((len(known), LATEST), np.uint8)
+    items, events, offsets = known.item, known.event, known.offsets.tolist()
+    for row in range(len(known)):
+        event_of: dict[int, int] = {}
+        span = slice(offsets[row], offsets[row + 1])
+        for item, event in zip(items[span].tolist()[::-1], events[span].tolist()[::-1], strict=True):
+            event_of.setdefault(item, event)
+            if len(event_of) == LATEST:
+                break
+        own_BH[row, : len(event_of)], event_BH[row, : len(event_of)] = [*event_of], [*event_of.values()]
+    return own_BH, event_BH
 
 
 def words(name: str | None, event: int, because: object, *, itself: bool) -> str:

@@ -24,9 +24,9 @@ from aisle.serve.service import Service
 from aisle.serve.settings import Settings
 
 _BACKLOG = 2048
-# How long the inference thread may hold the interpreter while the event loop waits for it. At 1,000 requests/s on a busy machine
-# p99 was 23 to 37 ms with 1 ms, 33 to 50 with Python's 5, and 37 to 56 with 0.2, which interrupts batches too often.
-_SWITCH_S = 0.001
+# How long the inference thread may hold the interpreter while the event loop waits for it. At 1,000 requests/s on two quiet cores
+# p90 is 6.1 to 6.2 ms with 0.2 ms, 6.3 to 6.8 with 1 (three runs each); where other work shares the cores, 1 had the better p99.
+_SWITCH_S = 0.0002
 _OTHER_FILES = 256  # beside connections: bundles, event store, sockets of the loop
 
 
