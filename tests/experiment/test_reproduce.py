@@ -197,7 +197,7 @@ def test_threads_that_torch_chose_then_are_used_again(popularity: Path, copy: Ca
 
 def elsewhere(run: Path) -> None:
     """Make the record of a run one of another machine."""
-    alter_json(run / "environment.json", torch="2.7.1+cu126", cpu_capability="AVX2", packages__numpy="1.26.4")
+    alter_json(run / "environment.json", torch="2.6.0+cu124", cpu_capability="AVX2", packages__numpy="1.26.4")
 
 
 def test_another_environment_is_named_and_the_metrics_are_held_against_the_intervals(
@@ -209,11 +209,11 @@ def test_another_environment_is_named_and_the_metrics_are_held_against_the_inter
     said: list[str] = []
     result = reproduce(run, tmp_path / "rerun", screen=Screen(said.append))
     assert {gap.name: gap.recorded for gap in result.environment} == {
-        "torch": "2.7.1+cu126",
+        "torch": "2.6.0+cu124",
         "CPU capability of torch": "AVX2",
         "numpy": "1.26.4",
     }
-    assert said[0].startswith("recorded elsewhere: torch 2.7.1+cu126 (here ")
+    assert said[0].startswith("recorded elsewhere: torch 2.6.0+cu124 (here ")
     assert (result.verdict, result.good) == ("within the interval", True)
     assert [one.metric for one in result.placed] == list(read_run(run).evaluation().metrics)
     assert result.paired is not None

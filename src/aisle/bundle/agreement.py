@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from aisle.bundle.question import Answer, Item
@@ -39,7 +40,8 @@ def disagreements(expected: Answer, seen: Answer, tolerance: float) -> Differenc
         return Difference((*words, f"{len(seen.items)} items, expected {len(expected.items)}"), 0.0)
     right, found = {item.item_id: item for item in expected.items}, {item.item_id: item for item in seen.items}
     differences = [apart(right[name].score, found[name].score) for name in right.keys() & found.keys()]
-    largest = max(differences, default=0.0)
+    # NaN is neither more nor less than a number: max would keep or lose it by the order of a set.
+    largest = math.nan if any(map(math.isnan, differences)) else max(differences, default=0.0)
     if not largest < tolerance:
         words.append(f"the scores of one item differ by {largest:.3g}, the tolerance is {tolerance:.3g}")
     if len(found) != len(seen.items):
