@@ -6,7 +6,7 @@ DEMO := runs/demo
 TORCH_2_7 := .venv-torch-2.7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo notebook test test-slow test-torch-2.7 format lint types check bench lock clean
+.PHONY: help setup demo notebook test test-slow test-image test-torch-2.7 format lint types check bench lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -45,6 +45,9 @@ $(TORCH_2_7)/.installed: requirements.lock pyproject.toml
 	@$(TORCH_2_7)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(TORCH_2_7)/requirements.lock
 	@$(TORCH_2_7)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(TORCH_2_7)/.installed
+
+test-image: $(STAMP)  ## build the container images for real, start them with compose, attack them (root on Debian 12, or a docker)
+	ci/image/test.sh
 
 format: $(STAMP)  ## rewrite the code in its format
 	$(BIN)/ruff format .

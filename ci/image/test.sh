@@ -41,10 +41,12 @@ yamllint --strict -d '{extends: default, rules: {line-length: {max: 140}, docume
 
 stage "base"
 secrets=()
-ca=$(asked global.cert)
+# The certificates that pip trusts here, or those of the machine: a network may inspect TLS.
+ca=${PIP_CERT:-$(asked global.cert)}
+if [[ -z $ca && -e /etc/ssl/certs/ca-certificates.crt ]]; then ca=/etc/ssl/certs/ca-certificates.crt; fi
 if [[ -n $ca ]]; then secrets=(--secret "id=ca,src=$ca"); fi
 torch_version=$(sed -n 's/^torch==//p' requirements.lock)
-wheels=$(asked global.find-links)
+wheels=${PIP_FIND_LINKS:-$(asked global.find-links)}
 if [[ -z $wheels ]]; then  # no folder of wheels: pip takes torch from its index
   wheels=$CACHE/no-wheels
   mkdir -p "$wheels"
@@ -71,6 +73,7 @@ if [[ ${1:-} == build ]]; then
 fi
 
 stage "attacks"
-TEST_SBOMS=$CACHE "$PYTHON" -m pytest -m image tests/image --timeout 600 -q --durations 10
+export TEST_SBOMS=$CACHE TEST_CA=$ca TEST_BUILD_ARGUMENTS="SERVE_BASE=$debian BUILD_BASE=$IMAGES/build"
+"$PYTHON" -m pytest -m image tests/image --timeout 600 -q --durations 10
 
 stage "done"
