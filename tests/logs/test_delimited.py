@@ -116,3 +116,9 @@ def test_fast_and_slow_lines_keep_the_order_of_the_file(tmp_path: Path) -> None:
     rows, _ = cut("\n".join(["a,b", *lines]).encode(), tmp_path)
     assert rows == [(i + 2, str(i), str(i)) for i in range(1000)]
     assert pl.Series([row[1] for row in rows]).cast(pl.Int64).is_sorted()
+
+
+def test_a_header_with_misplaced_quotes_is_refused_and_says_so(tmp_path: Path) -> None:
+    with pytest.raises(AisleError, match=r"header line of .* has misplaced quotes") as caught:
+        cut(b'""user_id,item_id\n1,2\n', tmp_path)
+    assert caught.value.code == "E102"

@@ -80,7 +80,14 @@ def _header(source: Source, recipe: FileRecipe, shape: _Shape) -> list[str]:
             hint="turn the line ends into line feeds: tr '\\r' '\\n' < OLD > NEW",
             code="E102",
         )
-    names = [name.strip() for name in _fields(_with_byte(first, shape).decode(), shape) or []]
+    try:
+        names = [name.strip() for name in _fields(_with_byte(first, shape).decode(), shape) or []]
+    except csv.Error as error:
+        raise AisleError(
+            f"the header line of {source.path} has misplaced quotes ({error}): {first[:100]!r}",
+            hint="mend the quotes, or give header = false and names = [...] in a log recipe",
+            code="E102",
+        ) from error
     _check_names(names, source)
     return names
 
