@@ -66,8 +66,9 @@ def words_of_errors() -> Iterator[str]:
 
 def test_every_option_that_an_error_recommends_exists() -> None:
     context = click.Context(aisle)
-    commands = [aisle.get_command(context, name) for name in COMMANDS]
-    options = {name for command in commands if command for parameter in command.params for name in parameter.opts}
+    commands = [command for name in COMMANDS if (command := aisle.get_command(context, name))]
+    commands += [inner for group in commands if isinstance(group, click.Group) for inner in group.commands.values()]
+    options = {name for command in commands for parameter in command.params for name in parameter.opts}
     named = {option for text in words_of_errors() for option in re.findall(r"--[a-z][a-z-]+", text)}
     assert "--max-rejects" in named
     assert named <= options | {"--help"}

@@ -7,7 +7,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +44,8 @@ def serving(answer: Answer) -> Iterator[int]:
             pass  # the client has left, the test is over, or the test cuts the connection
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()  # the loop may end before it has closed, and Python then warns in some later test
 
     async def main() -> None:
         stop = asyncio.Event()
