@@ -41,9 +41,9 @@ HOST = Host(
 )
 CPU = Machine(
     environment=Environment("3.12.4", False, "x86_64", PACKAGES, "2.13.0+cpu", None, None, None, ()),
-    interpreter=Interpreter("/srv/shop/.venv/bin/python", isolated=True, managed=False),
+    interpreter=Interpreter("/srv/.venv/bin/python", isolated=True, managed=False),
     nvidia=Nvidia(),
-    torch=TorchHere(folders=("/srv/shop/.venv/lib",), packages=("2.13.0",), trial=Trial("ok", seconds=2.0, usable=False, devices=0)),
+    torch=TorchHere(folders=("/srv/.venv/lib",), packages=("2.13.0",), trial=Trial("ok", seconds=2.0, usable=False, devices=0)),
     host=HOST,
 )
 GPU = Machine(
@@ -68,7 +68,7 @@ GPU = Machine(
         container_toolkit="1.18.0",
     ),
     torch=TorchHere(
-        folders=("/srv/shop/.venv/lib",),
+        folders=("/srv/.venv/lib",),
         packages=("2.13.0+cu130",),
         pins=(
             Pin("cuda-toolkit", "13.0.3", "13.0.3"),
