@@ -99,7 +99,7 @@ first_notebooks() {
 
 if (($#)); then exec "$@"; fi
 
-check_writable "$HOME" "$RUN" /tmp /workspace/notebooks /workspace/checkpoints /workspace/logs /workspace/data
+check_writable "$HOME" "$RUN" /tmp /workspace /workspace/notebooks /workspace/checkpoints /workspace/logs /workspace/data
 mkdir -p "$STATE" "$HOME/.ssh"
 chmod 700 "$STATE" "$HOME/.ssh"
 token

@@ -25,15 +25,20 @@ def sshd(team: Compose) -> tuple[str, int]:
     return address(team.container("lab"), 22)
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/contents", "/api/kernels", "/api/terminals", "/lab/api/settings", "/files/notebooks/baseline.ipynb"]
-)
+@pytest.mark.parametrize("path", ["/api/contents", "/api/kernels", "/api/terminals", "/lab/api/settings"])
 def test_without_the_token_nothing_is_told_and_with_it_everything(team: Compose, jupyter: str, path: str) -> None:
     token = team.do("lab", "cat", TOKEN_FILE)
     told = {header: http(jupyter + path, Authorization=f"token {header}")[0] for header in ("", "0" * 48, token[:-1], token)}
     assert http(jupyter + path)[0] == 403
     assert list(told.values()) == [403, 403, 403, 200]
     assert http(f"{jupyter}{path}?token={'0' * 48}")[0] == 403
+
+
+def test_a_notebook_is_not_shown_to_whoever_guesses_its_address(team: Compose, jupyter: str) -> None:
+    """A page for people answers with the form that asks for the token."""
+    place, token = f"{jupyter}/files/notebooks/baseline.ipynb", team.do("lab", "cat", TOKEN_FILE)
+    assert "From a log to a first comparison" not in http(place)[1]
+    assert "From a log to a first comparison" in http(place, Authorization=f"token {token}")[1]
 
 
 def test_a_token_cannot_start_a_kernel_by_being_wrong(jupyter: str) -> None:
@@ -157,7 +162,7 @@ def test_ssh_audit_finds_no_failure(sshd: tuple[str, int]) -> None:
 
 def test_no_process_is_root_and_none_can_become_it(team: Compose) -> None:
     container = team.container("lab")
-    who = {row.split()[0] for row in docker("top", container, "-eo", "uid,comm").splitlines()[1:]}
+    who = {row.split()[0] for row in docker("top", container, "-eo", "uid,pid,comm").splitlines()[1:]}
     assert who == {"1000"}
     status = team.do("lab", "cat", "/proc/1/status")
     assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
@@ -182,4 +187,8 @@ def test_teams_start_it_exactly_so(lab_image: str, containers: list[str], keys: 
     assert "no public key yet" in logs("rec-env")
     assert ssh(("127.0.0.1", 2222), "true", key=keys / "ours").returncode == 255
     mounts = {mount["Destination"] for mount in inspected("rec-env")["Mounts"]}
-    assert {"/home/aisle", *(f"/workspace/{name}" for name in ("notebooks", "checkpoints", "logs", "data"))} == mounts
+    assert {
+        "/home/aisle",
+        "/workspace",
+        *(f"/workspace/{name}" for name in ("notebooks", "checkpoints", "logs", "data")),
+    } == mounts

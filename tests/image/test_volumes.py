@@ -9,7 +9,7 @@ import pytest
 from tests.image.engine import Compose
 
 pytestmark = pytest.mark.image
-PLACES = ("/home/aisle", "/workspace/notebooks", "/workspace/checkpoints", "/workspace/logs", "/workspace/data")
+PLACES = ("/home/aisle", "/workspace", "/workspace/notebooks", "/workspace/checkpoints", "/workspace/logs", "/workspace/data")
 NOT_KEPT = "/run/aisle"
 KEPT = ("/home/aisle/.aisle/jupyter_token", "/home/aisle/.aisle/ssh_host_ed25519_key.pub")
 

@@ -16,7 +16,12 @@ pytestmark = pytest.mark.image
 def bundle(team: Compose) -> str:
     """A bundle on the volume of checkpoints, made in the containers: trained by the job, exported in the lab."""
     shop = "--users 400 --items 120 --events 9000 --seed 5 --out data/shop"
-    team.do("lab", "bash", "-c", f"aisle simulate {shop} && aisle prepare data/shop/events.parquet --out data/dataset")
+    team.do(
+        "lab",
+        "bash",
+        "-c",
+        f"aisle simulate {shop} && aisle prepare data/shop/events.parquet --items data/shop/items.parquet --out data/dataset",
+    )
     train = ("aisle", "train", "data/dataset", "--recipe", "ncf", "--out", "runs/ncf", "--quiet")
     team("run", "--rm", "--no-TTY", "train", *train)
     team.do("lab", "aisle", "export", "runs/ncf", "--out", "runs/bundle", "--data-note", "simulated")
@@ -62,7 +67,7 @@ def test_the_service_answers_who_has_the_key_and_nobody_else(service: tuple[str,
 def test_the_service_is_not_root_cannot_write_its_root_and_has_no_torch(team: Compose, service: tuple[str, str]) -> None:
     container = team.container("serve")
     assert service
-    assert {row.split()[0] for row in docker("top", container, "-eo", "uid,comm").splitlines()[1:]} == {"1000"}
+    assert {row.split()[0] for row in docker("top", container, "-eo", "uid,pid,comm").splitlines()[1:]} == {"1000"}
     assert inspected(container)["HostConfig"]["ReadonlyRootfs"]
     assert re.search(r"^CapBnd:\s+0+$", team.do("serve", "cat", "/proc/1/status"), re.MULTILINE)
     assert team("exec", "--no-TTY", "serve", "sh", "-c", "touch /opt/aisle/x /bundle/x || echo no", check=False) == "no"
