@@ -132,3 +132,19 @@ def test_a_filter_that_nothing_can_meet_is_refused(wanted: Wanted) -> None:
 def test_a_filter_on_a_column_that_is_not_there_is_refused() -> None:
     with pytest.raises(AisleError, match="needs the catalogue column 'price'"):
         LiveCatalogue.of(Catalogue(1), Vocabulary(np.array([10]))).mask(Wanted(max_price=1))
+
+
+def test_a_number_written_otherwise_changes_its_own_item() -> None:
+    """A catalogue of 10, to which 7 and 8 came later."""
+    numbers = LiveCatalogue.of(Catalogue(1, price=np.array([1], np.float32)), Vocabulary(np.array([10])))
+    numbers = numbers.with_changes([ItemChange(7, price=7), ItemChange(8, price=8)])
+    numbers = numbers.with_changes([ItemChange("007", price=99, title="Seven")])
+    assert (numbers.facts(1)["price"], numbers.title(1)) == (99, "Seven")
+    assert (numbers.n_items, numbers.facts(2)["price"], numbers.title(2)) == (3, 8, "")
+
+
+@pytest.mark.parametrize("item_id", ["--5", "5-", "", "9" * 19, "1e3"])
+def test_what_is_no_number_of_64_bits_is_refused_by_a_catalogue_of_numbers(item_id: str) -> None:
+    numbers = LiveCatalogue.of(Catalogue(1), Vocabulary(np.array([10])))
+    with pytest.raises(AisleError, match="E037"):
+        numbers.with_changes([ItemChange(item_id, price=1)])

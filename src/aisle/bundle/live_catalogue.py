@@ -9,7 +9,8 @@ that a change touches are copied, so give many changes at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -143,8 +144,9 @@ class LiveCatalogue:
         Raises:
             AisleError: E037 for an id that cannot be one.
         """
-        items = self.items.grow(self._as_ids(change.item_id for change in changes))
-        code = items.encode([change.item_id for change in changes])
+        ids = [self._as_id(change.item_id) for change in changes]
+        items = self.items.grow(ids)
+        code = items.encode(ids)
         columns, names = {name: _room(name, column, len(items)) for name, column in self.columns.items()}, dict(self.names)
         for name, missing in _MISSING.items():
             place = [row for row, change in enumerate(changes) if getattr(change, name) is not None]
@@ -227,20 +229,21 @@ class LiveCatalogue:
             )
         return self.columns[name]
 
-    def _as_ids(self, raw: Iterable[int | str]) -> Iterable[int | str]:
-        for item_id in raw:
-            if self.items.base.kind == "string":
-                yield str(item_id)
-            elif str(item_id).lstrip("-").isdecimal():
-                yield int(item_id)
-            else:
-                raise AisleError(
-                    f"item id {item_id!r} is no whole number, as the ids of this catalogue are",
-                    hint="send the id as the shop's log has it",
-                    code="E037",
-                )
+    def _as_id(self, item_id: int | str) -> int | str:
+        """Return an id as the vocabulary writes it: "007" and 7 are one item of a catalogue of numbers."""
+        if self.items.base.kind == "string":
+            return str(item_id)
+        if _WHOLE.fullmatch(str(item_id)) and abs(int(item_id)) < _TOO_LARGE:
+            return int(item_id)
+        raise AisleError(
+            f"item id {item_id!r} is no whole number of 64 bits, as the ids of this catalogue are",
+            hint="send the id as the shop's log has it",
+            code="E037",
+        )
 
 
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_TOO_LARGE = 2**63
 _MOST_MASK_BYTES = 64_000_000  # of masks kept a snapshot, a byte an item each
 _MISSING: dict[str, NDArray[Any]] = {
     "price": np.array([np.nan], np.float32),

@@ -7,6 +7,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +144,8 @@ def _transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> list[Ou
         connection.execute("COMMIT")
     except Exception as error:  # whatever it is: those who wait are told, and the thread goes on
         if connection.in_transaction:
-            connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # a disk that is gone refuses this too; the thread must outlive it
+                connection.execute("ROLLBACK")
         return [(job, None, not_written(error)) for job in jobs]
     return outcomes
 
