@@ -22,11 +22,15 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "image" / "locks"
-# Target -> the extras of aisle in it, and what else people expect. Newer soupsieve wants Python 3.11.5; Debian 12 has 3.11.2.
+# Target -> the extras of aisle in it, and what else people expect. Debian 12 has Python 3.11.2: there redis wants async-timeout,
+# and newer soupsieve wants Python 3.11.5.
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "serve": (("serve", "redis"), ()),
-    "train": (("train", "export", "serve", "redis"), ("pandas", "pyarrow", "scikit-learn")),
-    "lab": (("train", "export", "serve", "redis", "lab"), ("pandas", "pyarrow", "scikit-learn", "pip", "soupsieve<3.0.2")),
+    "serve": (("serve", "redis"), ("async-timeout",)),
+    "train": (("train", "export", "serve", "redis"), ("async-timeout", "pandas", "pyarrow", "scikit-learn")),
+    "lab": (
+        ("train", "export", "serve", "redis", "lab"),
+        ("async-timeout", "pandas", "pip", "pyarrow", "scikit-learn", "soupsieve<3.0.2"),
+    ),
 }
 # torch comes with the base or not at all; the service works without Polars, the largest package of all (180 MB).
 LEFT_OUT = {"serve": ("torch", "polars"), "train": ("torch",), "lab": ("torch",)}

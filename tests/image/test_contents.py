@@ -21,8 +21,10 @@ TARGETS = ("train", "lab", "serve")
 SECRET = re.compile(
     rb"-----BEGIN (?:OPENSSH |RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{64}"
     rb"|\bAKIA[0-9A-Z]{16}\b|\bghp_[A-Za-z0-9]{36}\b|\bhf_[A-Za-z0-9]{34}\b"
-    rb"|://[^/\s:@]{1,64}:[^/\s:@]{6,64}@[a-z0-9-]+\.[a-z]"
 )
+# An address with a password; programs and manuals show such as examples.
+ADDRESS = re.compile(rb"://[^/\s:@]{1,64}:[^/\s:@]{6,64}@[a-z0-9-]+\.[a-z]")
+EXAMPLES = (".py", ".js", ".map", ".html", ".md", ".rst", ".h", "METADATA")
 SECRET_NAMES = re.compile(
     r"(^|/)(id_(rsa|ed25519|ecdsa)|ssh_host_\w+_key|\.netrc|\.pypirc|\.git-credentials|pip\.conf|jupyter_token|\.env|keys\.json)$"
 )
@@ -54,9 +56,9 @@ def _is_secret(files: tarfile.TarFile, file: tarfile.TarInfo) -> bool:
         return False
     if SECRET_NAMES.search(f"/{file.name}"):
         return True
-    small = 0 < file.size < 200_000  # keys are small; libraries are not read
-    content = files.extractfile(file) if small else None
-    return bool(content and SECRET.search(content.read()))
+    reader = files.extractfile(file) if 0 < file.size < 200_000 else None  # keys are small; libraries are not read
+    content = reader.read() if reader else b""
+    return bool(SECRET.search(content) or (ADDRESS.search(content) and not file.name.endswith(EXAMPLES)))
 
 
 def test_the_scan_would_find_a_secret() -> None:
@@ -66,7 +68,7 @@ def test_the_scan_would_find_a_secret() -> None:
         check=True,
     )
     assert SECRET.search(key.stdout)
-    assert SECRET.search(b"index-url = https://shop:passw0rd@pypi.example.com/simple")
+    assert ADDRESS.search(b"index-url = https://shop:passw0rd@pypi.example.com/simple")
     assert SECRET_NAMES.search("/etc/ssh/ssh_host_ed25519_key")
 
 
