@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from aisle.bundle.bundle import Bundle
 from aisle.bundle.check import check_bundle
+from aisle.bundle.question import Question
 from aisle.cli.main import main
+from aisle.dataset.prepare import prepare
 from aisle.dataset.reader import Dataset
 from aisle.experiment.recipe import load_recipe
 from aisle.experiment.run import train_run
@@ -64,3 +67,17 @@ def test_a_run_or_a_bundle_becomes_a_model_archive(
     assert aisle(monkeypatch, "export", source, "--format", "torchserve", "--name", "shop", "--out", tmp_path / "store") == 0
     with zipfile.ZipFile(tmp_path / "store" / "shop.mar") as archive:
         assert {"MAR-INF/MANIFEST.json", "bundle/manifest.json", "bundle/manifest.sha256"} <= set(archive.namelist())
+
+
+def test_a_log_without_a_catalogue_is_exported_checked_and_answers(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare([shop / "events.parquet"], tmp_path / "dataset")
+    train_run(
+        Dataset(tmp_path / "dataset"), load_recipe("popularity", ["evaluate.resamples=50", "baselines=[]"]), tmp_path / "run"
+    )
+    assert aisle(monkeypatch, "export", tmp_path / "run", "--out", tmp_path / "bundle") == 0
+    bundle = Bundle.open(tmp_path / "bundle")
+    assert bundle.catalogue.facts(0) == {}
+    assert len(bundle.recommend([Question(k=3)])[0].items) == 3
+    assert aisle(monkeypatch, "verify", tmp_path / "bundle") == 0

@@ -125,8 +125,10 @@ def _write_knowledge(folder: Path, run: Run, recommender: Recommender, dataset: 
     arrays |= recommender.known.arrays("known") | recommender.context_words.arrays()
     arrays |= {} if recommender.seen is None else recommender.seen.arrays("seen")
     layout.write_arrays(folder / layout.ARRAYS, arrays)
-    (folder / layout.CATALOGUE).mkdir()
-    write_catalogue(folder / layout.CATALOGUE, catalogue_of(dataset))
+    catalogue = catalogue_of(dataset)
+    if catalogue != Catalogue(dataset.n_items):  # a log without a catalogue: an empty folder is no file of a bundle
+        (folder / layout.CATALOGUE).mkdir()
+        write_catalogue(folder / layout.CATALOGUE, catalogue)
 
 
 def catalogue_of(dataset: Dataset) -> Catalogue:
