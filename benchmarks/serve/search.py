@@ -50,13 +50,16 @@ class Search:
     probes: tuple[Measured, ...]
 
 
-LEAST_RATE = 5.0  # below it a server holds nothing
+LEAST_RATE, MOST_RATE = 5.0, 100_000.0  # below the one a server holds nothing
+_ROUNDS = 4
 
 
 def highest_rate(probe: Callable[[float], Measured], limits: Limits, *, start: float, precision: float = 0.04) -> Search:
     """Find the highest rate that keeps limits: up or down by factors of 1.6, then by halving the gap.
 
-    A rate that fails is asked once more before it counts as too much: one hiccup of the machine is not the server's.
+    A rate that fails is asked once more before it counts as too much: one hiccup of the machine is not the server's. At the end
+    the lowest that failed is asked again, and the search goes on from there where it is held by then: a server that compiles
+    while it runs (Java's does) holds more after a minute than in its first seconds.
 
     Args:
         probe: measures one rate.
@@ -73,19 +76,22 @@ def highest_rate(probe: Callable[[float], Measured], limits: Limits, *, start: f
                 return True
         return False
 
-    low, high = 0.0, 0.0
-    rate = start
-    while not (low and high) and LEAST_RATE <= rate <= 100_000:
-        if holds(rate):
-            low, rate = rate, rate * 1.6
-        else:
-            high, rate = rate, rate / 1.6
-    while low and high / low > 1 + precision:
-        middle = (low * high) ** 0.5
-        if holds(middle):
-            low = middle
-        else:
-            high = middle
+    low, high, rate = 0.0, 0.0, start
+    for _ in range(_ROUNDS):
+        while not (low and high) and LEAST_RATE <= rate <= MOST_RATE:
+            if holds(rate):
+                low, rate = rate, rate * 1.6
+            else:
+                high, rate = rate, rate / 1.6
+        while low and high / low > 1 + precision:
+            middle = (low * high) ** 0.5
+            if holds(middle):
+                low = middle
+            else:
+                high = middle
+        if not (low and high) or not holds(high):
+            break
+        low, high, rate = high, 0.0, high * 1.1
     kept = [seen for seen in probes if limits.kept(seen) and abs(seen.asked_rate - low) < 0.01]
     return Search(low, kept[-1] if kept else None, tuple(probes))
 

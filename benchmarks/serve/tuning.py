@@ -16,13 +16,12 @@ class Tried:
     rate: float
 
 
-def tune(rate_of: Callable[[Settings, float], float], first: Settings, *, start: float, quick: bool = False) -> list[Tried]:
+def tune(rate_of: Callable[[Settings], float], first: Settings, *, quick: bool = False) -> list[Tried]:
     """Try settings one after another, each step around the best so far.
 
     Args:
-        rate_of: measures settings, beginning its search at a rate.
+        rate_of: measures settings.
         first: what all tries have in common.
-        start: requests a second at which the first search begins.
         quick: two tries alone.
 
     Returns:
@@ -35,8 +34,7 @@ def tune(rate_of: Callable[[Settings, float], float], first: Settings, *, start:
 
     def attempt(settings: Settings) -> None:
         if settings not in [one.settings for one in tried]:
-            begin = best().rate if tried and best().rate else start
-            tried.append(Tried(settings, rate_of(settings, begin)))
+            tried.append(Tried(settings, rate_of(settings)))
 
     for settings in _grid(first, quick=quick):
         attempt(settings)

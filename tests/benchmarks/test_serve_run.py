@@ -116,12 +116,12 @@ def test_a_server_that_holds_no_rate_has_a_row_too() -> None:
 def test_tuning_ends_at_the_settings_that_hold_most() -> None:
     """A made-up TorchServe that likes two workers, batches of 16 and a delay of 1 ms."""
 
-    def rate_of(settings: Settings, start: float) -> float:
+    def rate_of(settings: Settings) -> float:
         return (
             1000 - 100 * (settings.workers != 2) - 5 * abs(settings.batch_size - 16) - 10 * abs(settings.max_batch_delay_ms - 1)
         )
 
-    tried = tune(rate_of, Settings(), start=100.0)
+    tried = tune(rate_of, Settings())
     best = max(tried, key=lambda one: one.rate).settings
     assert (best.workers, best.batch_size, best.max_batch_delay_ms) == (2, 16, 1)
     assert len({one.settings for one in tried}) == len(tried) <= 8
