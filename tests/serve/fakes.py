@@ -92,7 +92,7 @@ class FakeSource:
     """Serves the bundle that it holds; `refuse` makes opening fail."""
 
     bundle: FakeBundle = field(default_factory=FakeBundle)
-    refuse: AisleError | None = None
+    refuse: Exception | None = None
 
     def version(self) -> str:
         return self.bundle.id

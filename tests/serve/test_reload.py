@@ -3,17 +3,89 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aisle.bundle.bundle import Bundle
+from aisle.bundle.live_catalogue import ItemChange
 from aisle.errors import AisleError
+from aisle.serve import reload, slots
+from aisle.serve.service import Service
 from aisle.serve.settings import Settings
 from tests.serve.fakes import Client, FakeBundle, FakeSource, make_service, running
 
 DAMAGED = AisleError("arrays/known.item.npy was altered", hint="export it again", code="E006")
+HALF_COPIED = AisleError("arrays/known.item.npy is missing", hint="fetch it again", code="E005")
+OUT_OF_REACH = AisleError("the registry cannot be reached", hint="check the network", code="E040")
+FULL = AisleError("cannot write the cache", hint="free disk space", code="E601")
+
+
+class Tried(list[str]):
+    """The folders that were opened; `then` is told of each before it is."""
+
+    then: Callable[[Path], Any] = staticmethod(lambda folder: None)
+
+
+def watched(service: Service) -> Tried:
+    """Note what the reloader opens."""
+    tried, opener = Tried(), service.reloader._opener
+
+    def note(folder: Path) -> Bundle:
+        tried.then(folder)
+        tried.append(str(folder))
+        return opener(folder)
+
+    service.reloader._opener = note
+    return tried
+
+
+class FakeLive:
+    """A live bundle whose id tells which items were changed in it.
+
+    Attributes:
+        refuse: raised by a change, which then has been made already, as far as the live bundle knows.
+        gate: a change waits until it is set.
+        begun: set when a change has begun.
+    """
+
+    def __init__(self, base: Any) -> None:
+        self.base = self.now = base
+        base.live.items_changed = []
+        self.refuse: Exception | None = None
+        self.gate, self.begun, self._lock = threading.Event(), threading.Event(), threading.Lock()
+        self.gate.set()
+
+    def change(self, changes: Sequence[ItemChange]) -> Any:
+        with self._lock:
+            self.begun.set()
+            assert self.gate.wait(10)
+            self._show(self.now.live.items_changed + [change.item_id for change in changes])
+            if self.refuse is not None:
+                raise self.refuse
+            return self.now
+
+    def follow(self, live: Any) -> Any:
+        with self._lock:
+            return self._show(live.items_changed)
+
+    def _show(self, items: list[Any]) -> Any:
+        self.now = FakeBundle("+".join([self.base.id.split("+")[0], *map(str, items)]))
+        self.now.live.items_changed = items
+        return self.now
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fake bundles get a catalogue that changes."""
+    monkeypatch.setattr(slots, "LiveBundle", FakeLive)
+
+
+def lives(service: Service) -> list[Any]:
+    """The fake live bundles of the models."""
+    return [slot.now().live for slot in service.slots]
 
 
 def answering(client: Client) -> str:
@@ -72,16 +144,9 @@ def test_a_batch_that_has_begun_ends_with_the_bundle_it_began_with() -> None:
 
 def test_a_watched_source_is_followed_and_a_refused_version_is_not_tried_again() -> None:
     source = FakeSource(FakeBundle("old"))
-    tried: list[str] = []
     service = make_service(source)
     with running(service) as client:
-        opener = service.reloader._opener
-
-        def note(folder: Path) -> Bundle:
-            tried.append(str(folder))
-            return opener(folder)
-
-        service.reloader._opener = note
+        tried = watched(service)
         client.wait(service.reloader.look())
         assert tried == []
         source.bundle = FakeBundle("new")
@@ -101,12 +166,134 @@ def test_a_source_that_cannot_be_read_just_now_changes_nothing(monkeypatch: pyte
     with running(make_service(source)) as client:
 
         def unreadable() -> str:
-            raise AisleError("the registry cannot be reached", hint="-", code="E040")
+            raise OUT_OF_REACH
 
         monkeypatch.setattr(source, "version", unreadable)
         client.wait(client.service.reloader.look())
         assert answering(client) == "old"
-        assert client.post("/v1/admin/reload", json={}).status_code == 409
+        answer = client.post("/v1/admin/reload", json={})
+        assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (503, "E076", "5")
+
+
+@pytest.mark.parametrize("trouble", [OUT_OF_REACH, FULL, OSError("connection reset"), MemoryError(), HALF_COPIED])
+def test_trouble_that_may_pass_is_tried_again_after_a_wait_that_grows(trouble: Exception) -> None:
+    source = FakeSource(FakeBundle("old"))
+    service = make_service(source)
+    now_s = [0.0]
+    service.reloader._clock = lambda: now_s[0]
+    with running(service) as client:
+        source.bundle, source.refuse = FakeBundle("new"), trouble
+        tried = watched(service)
+        for moment, tries in ((0, 1), (4.9, 1), (5, 2), (14.9, 2), (15, 3), (34, 3), (35, 4), (400, 5), (699, 6), (1000, 7)):
+            now_s[0] = moment
+            client.wait(service.reloader.look())
+            assert len(tried) == tries, moment
+        source.refuse = None
+        now_s[0] = 1300
+        client.wait(service.reloader.look())
+        assert answering(client) == "new"
+
+
+@pytest.mark.parametrize("trouble", [OUT_OF_REACH, OSError("connection reset"), MemoryError()])
+def test_a_call_in_trouble_that_may_pass_says_so_and_when_to_ask_again(trouble: Exception) -> None:
+    source = FakeSource(FakeBundle("old"))
+    with running(make_service(source)) as client:
+        source.bundle, source.refuse = FakeBundle("new"), trouble
+        answer = client.post("/v1/admin/reload", json={})
+        assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (503, "E076", "5")
+        assert answering(client) == "old"
+        source.refuse = None
+        assert client.post("/v1/admin/reload", json={}).json()["bundles"] == {"main": "new"}
+
+
+def test_at_the_start_a_watched_registry_that_is_out_of_reach_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "_FIRST_WAIT_S", 0.001)
+    source = FakeSource(FakeBundle("old"), refuse=OUT_OF_REACH)
+    service = make_service(source, settings=Settings(access_log=False, watch_s=3600))
+    tried = watched(service)
+
+    def out_of_reach_twice(folder: Path) -> Any:
+        if len(tried) == 2:
+            source.refuse = None
+
+    client = Client(service)
+    tried.then = out_of_reach_twice
+    try:
+        client.wait(service.start())
+        client.wait(service.load())
+        assert (answering(client), len(tried)) == ("old", 3)
+    finally:
+        client.wait(service.stop())
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("watch_s", "trouble"), [(0, OUT_OF_REACH), (3600, DAMAGED), (3600, AisleError("no bundle at x", hint="-", code="E083"))]
+)
+def test_at_the_start_what_is_wrong_for_good_is_told_at_once(watch_s: float, trouble: AisleError) -> None:
+    service = make_service(FakeSource(refuse=trouble), settings=Settings(access_log=False, watch_s=watch_s))
+    with pytest.raises(AisleError) as caught, running(service):
+        pass
+    assert caught.value is trouble
+
+
+@pytest.mark.usefixtures("live")
+def test_while_a_bundle_is_fetched_the_catalogue_changes_and_a_second_call_is_told_to_come_back() -> None:
+    source = FakeSource(FakeBundle("old"))
+    service = make_service(source)
+    with running(service) as client:
+        source.bundle = FakeBundle("new")
+        arrived, go_on = threading.Event(), threading.Event()
+        opener = service.reloader._opener
+
+        def slow(folder: Path) -> Bundle:
+            arrived.set()
+            assert go_on.wait(10)
+            return opener(folder)
+
+        service.reloader._opener = slow
+        first = client.send("POST", "/v1/admin/reload", json={})
+        assert arrived.wait(10)
+        second = client.send("POST", "/v1/admin/reload", json={}).result(10)
+        assert (second.status_code, second.json()["error"]["code"], second.headers["retry-after"]) == (409, "E071", "5")
+        changed = client.send("POST", "/v1/catalogue", json={"changes": [{"item_id": "i000", "price": 2}]}).result(10)
+        assert (changed.status_code, answering(client)) == (200, "old+i000")
+        client.wait(service.reloader.look())  # comes back at once too
+        go_on.set()
+        assert first.result(10).json()["bundles"] == {"main": "new+i000"}
+        assert answering(client) == "new+i000"
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("trouble", [AisleError("no price", hint="-", code="E037"), MemoryError()])
+def test_a_change_that_fails_in_one_model_is_made_in_none(trouble: Exception) -> None:
+    service = make_service(FakeSource(FakeBundle("one")), FakeSource(FakeBundle("two")))
+    with running(service) as client:
+        one, two = lives(service)
+        two.refuse = trouble
+        change = [ItemChange("i000", 2.0)]
+        with pytest.raises(type(trouble)):
+            client.wait(service.reloader.change(list(service.slots), change))
+        assert (one.now.id, two.now.id) == ("one", "two")
+        assert [slot.changes for slot in service.slots] == [{}, {}]
+        two.refuse = None
+        client.wait(service.reloader.change(list(service.slots), change))
+        assert [slot.now().bundle.id for slot in service.slots] == ["one+i000", "two+i000"]
+
+
+@pytest.mark.usefixtures("live")
+def test_a_change_whose_caller_gives_up_is_made_in_no_model() -> None:
+    service = make_service(FakeSource(FakeBundle("one")), FakeSource(FakeBundle("two")))
+    with running(service) as client:
+        one, two = lives(service)
+        two.gate.clear()
+        asked = client.begin(service.reloader.change(list(service.slots), [ItemChange("i000", 2.0)]))
+        assert two.begun.wait(10)
+        asked.cancel()
+        two.gate.set()
+        client.wait(service.reloader.change(list(service.slots), [ItemChange("i001", 2.0)]))
+        assert [slot.now().bundle.id for slot in service.slots] == ["one+i001", "two+i001"]
+        assert (one.now.id, two.now.id) == ("one+i001", "two+i001")
 
 
 def test_fifty_reloads_under_load_fail_no_request() -> None:

@@ -71,10 +71,11 @@ class Service:
         """Load every model, then follow their sources.
 
         Raises:
-            AisleError: when one is refused: a service without its models does not start.
+            AisleError: when one is refused: a service without its models does not start. A watched source that is out of
+                reach is waited for.
         """
         for slot in self.slots:
-            await self.reloader.load(slot)
+            await self.reloader.start(slot, patient=self.settings.watch_s > 0)
         if self.settings.watch_s:
             self.spawn(self.reloader.watch(self.settings.watch_s))
 
