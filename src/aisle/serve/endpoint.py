@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
+from reprlib import Repr
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from aisle.serve import keys
 from aisle.serve.problems import ProblemError
@@ -19,6 +21,10 @@ Send = Callable[[Message], Awaitable[None]]
 Model = TypeVar("Model", bound=BaseModel)
 
 _SHOWN = 80  # letters of a wrong value that are shown
+_MANY = 100  # more keys than any object of a contract has
+_MAX_LISTS = 50_000  # far more than any contract has; half a million, which fit into 1 MB, take half a second to read
+_brief = Repr()  # `repr` of a wrong value writes out all of it
+_brief.maxstring = _brief.maxlong = _brief.maxother = _SHOWN
 
 
 class GoneError(Exception):
@@ -97,10 +103,12 @@ def parse(model: type[Model], content: bytes) -> Model:
     Raises:
         ProblemError: E060 (400) for what is no JSON, E061 (422) for what does not fit.
     """
+    if len(content) > _MAX_LISTS and (lists := content.count(b"[")) > _MAX_LISTS:
+        raise _does_not_fit(f"the body opens {lists:,} lists; expected at most {_MAX_LISTS:,}")
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
-        raise unfit(error) from error
+        raise unfit(error, content) from error
 
 
 def fit(model: type[Model], values: dict[str, str]) -> Model:
@@ -109,24 +117,45 @@ def fit(model: type[Model], values: dict[str, str]) -> Model:
     Raises:
         ProblemError: E061 (422) for what does not fit.
     """
+    if len(values) > _MANY:
+        raise _does_not_fit(f"the query has {len(values):,} words; no query here has so many")
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise unfit(error) from error
 
 
-def unfit(error: ValidationError) -> ProblemError:
-    """Say what is wrong with a body or a query: the first thing, and how many others."""
+def unfit(error: ValidationError, content: bytes = b"{}") -> ProblemError:
+    """Say what is wrong first with a query, or with a body of this content."""
+    if error.error_count() > _MANY and (crowded := _crowded(from_json(content), ())) is not None:
+        return _does_not_fit(crowded)
     first = error.errors(include_url=False)[0]
-    others = error.error_count() - 1
     if first["type"] == "json_invalid":
         return ProblemError(400, f"the body is no JSON: {first['msg']}", hint="send one JSON object in UTF-8", code="E060")
-    where = ".".join(str(part) for part in first["loc"]) or "the body"
-    seen = repr(first["input"])
-    seen = seen if len(seen) <= _SHOWN else seen[:_SHOWN] + "..."
-    more = f" (and {others} more)" if others else ""
-    hint = "/openapi.json says what fits, /docs shows it"
-    return ProblemError(422, f"{where} is {seen}: {first['msg']}{more}", hint=hint, code="E061")
+    return _does_not_fit(f"{_place(first['loc'])} is {_shown(first['input'])}: {first['msg']}")
+
+
+def _crowded(value: Any, where: tuple[str | int, ...]) -> str | None:
+    """Return what is wrong with the first object that has more keys than any contract: pydantic would list every one of them."""
+    inside: Iterable[tuple[str | int, Any]] = enumerate(value) if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        if len(value) > _MANY:
+            return f"{_place(where)} has {len(value):,} keys, such as {_shown(next(iter(value)))}; no object here has so many"
+        inside = value.items()
+    return next((found for key, one in inside if (found := _crowded(one, (*where, key))) is not None), None)
+
+
+def _place(where: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, where)) or "the body"
+
+
+def _shown(value: Any) -> str:
+    text = _brief.repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def _does_not_fit(message: str) -> ProblemError:
+    return ProblemError(422, message, hint="/openapi.json says what fits, /docs shows it", code="E061")
 
 
 def _too_large(limit_bytes: int) -> ProblemError:

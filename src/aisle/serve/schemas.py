@@ -1,11 +1,14 @@
-"""What a request may say, checked at the door: unknown keys, NaN, and anything too long or too large are refused."""
+"""What a request may say, checked at the door: unknown keys, NaN, and anything too long or too large are refused.
+
+Lists fail fast: an error for each of 200,000 wrong candidates took 3 s and 900 MB, while everybody else waited.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, field_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, field_validator
 
 Id = Annotated[str, Field(min_length=1, max_length=256, strict=True)] | Annotated[int, Field(ge=-(2**63), lt=2**63, strict=True)]
 Word = Annotated[str, Field(max_length=256, strict=True)]
@@ -21,6 +24,14 @@ MAX_CANDIDATES = 10_000
 MAX_EVENTS = 1000
 MAX_BULK = 256
 MAX_BULK_ITEMS = 25_600
+MAX_CONTEXT = 32
+
+
+def _few(context: Any) -> Any:
+    """Refuse what is too long before it is looked into: pydantic counts the keys of an object only after checking them all."""
+    if isinstance(context, dict) and len(context) > MAX_CONTEXT:
+        raise ValueError(f"it has {len(context):,} entries; expected at most {MAX_CONTEXT}")
+    return context
 
 
 def microseconds(moment: float | datetime | None) -> int | None:
@@ -54,30 +65,30 @@ class RecommendRequest(_Body):
     """
 
     user_id: Id | None = Field(None, description="a shopper by id; what the bundle and the events know of them is used")
-    history: Annotated[tuple[HistoryEvent, ...], Field(max_length=MAX_HISTORY)] | None = Field(
+    history: Annotated[tuple[HistoryEvent, ...], Field(max_length=MAX_HISTORY, fail_fast=True)] | None = Field(
         None, description="the whole history, oldest first; nothing else that is known of the shopper is then used"
     )
     session_id: Id | None = Field(None, description="a session by id; its events are used")
     k: Annotated[int, Field(ge=1, le=MAX_K, strict=True)] = Field(10, description="items to answer with")
     filter_seen: bool = Field(True, strict=True, description="leave out what the shopper has seen, as the recipe says")
-    candidates: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = Field(
+    candidates: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_CANDIDATES, fail_fast=True)] | None = Field(
         None, description="the only items to choose from"
     )
-    categories: Annotated[tuple[Word, ...], Field(min_length=1, max_length=256)] | None = Field(
+    categories: Annotated[tuple[Word, ...], Field(min_length=1, max_length=256, fail_fast=True)] | None = Field(
         None, description="the only categories to choose from"
     )
     min_price: Price | None = Field(None, description="leave out what is cheaper or has no price")
     max_price: Price | None = Field(None, description="leave out what is dearer or has no price")
     available_only: StrictBool | None = Field(None, description="leave out what cannot be bought")
-    exclude_events: Annotated[tuple[Kind, ...], Field(max_length=8)] | None = Field(
+    exclude_events: Annotated[tuple[Kind, ...], Field(max_length=8, fail_fast=True)] | None = Field(
         None, description="leave out items with which the shopper did one of these"
     )
     max_per_category: Annotated[int, Field(ge=1, le=MAX_K, strict=True)] | None = Field(
         None, description="most items of one category"
     )
-    context: Annotated[dict[Word, Word | StrictBool | int | float], Field(max_length=32)] | None = Field(
-        None, description="circumstances of the moment, for models that read them"
-    )
+    context: (
+        Annotated[dict[Word, Word | StrictBool | int | float], BeforeValidator(_few), Field(max_length=MAX_CONTEXT)] | None
+    ) = Field(None, description="circumstances of the moment, for models that read them")
     model: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None, description="which of the loaded models answers; by default the first"
     )
@@ -93,7 +104,7 @@ class RecommendRequest(_Body):
 class BatchRequest(_Body):
     """Many questions in one call; each is answered or refused by itself."""
 
-    requests: Annotated[tuple[RecommendRequest, ...], Field(min_length=1, max_length=MAX_BULK)] = Field(
+    requests: Annotated[tuple[RecommendRequest, ...], Field(min_length=1, max_length=MAX_BULK, fail_fast=True)] = Field(
         description=f"their k together at most {MAX_BULK_ITEMS:,}"
     )
 
@@ -135,7 +146,7 @@ class ShopperEvent(_Body):
 class EventsRequest(_Body):
     """Events; all are accepted, which means on disk, or none."""
 
-    events: Annotated[tuple[ShopperEvent, ...], Field(min_length=1, max_length=MAX_EVENTS)]
+    events: Annotated[tuple[ShopperEvent, ...], Field(min_length=1, max_length=MAX_EVENTS, fail_fast=True)]
 
 
 class ChangedItem(_Body):
@@ -152,7 +163,7 @@ class ChangedItem(_Body):
 class CatalogueRequest(_Body):
     """Changes of the catalogue; all are made, or none."""
 
-    changes: Annotated[tuple[ChangedItem, ...], Field(min_length=1, max_length=MAX_EVENTS)]
+    changes: Annotated[tuple[ChangedItem, ...], Field(min_length=1, max_length=MAX_EVENTS, fail_fast=True)]
     model: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None, description="of which loaded model; by default of all"
     )

@@ -18,7 +18,7 @@ class ItemsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    item_ids: Annotated[tuple[Id, ...], Field(max_length=2 * MAX_K)]
+    item_ids: Annotated[tuple[Id, ...], Field(max_length=2 * MAX_K, fail_fast=True)]
     model: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
