@@ -1,4 +1,4 @@
-"""TorchServe as it is installed, on free ports of this machine, with one model archive; it always ends with the block.
+"""TorchServe as it is installed, on free ports of this machine, with model archives; it always ends with the block.
 
 Its token authorisation and its model API control stay as TorchServe ships them: every call carries a key from the key_file.json
 that it writes when it starts, and models are the ones named at the start.
@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ class Running:
         management_port: of the management API.
         keys: "inference" and "management" -> token.
         log: what it and its workers print.
-        name: of the model.
+        name: of the model, the first where there are several.
         group: of all its processes.
     """
 
@@ -100,10 +100,11 @@ class Running:
         """What a prediction has to carry."""
         return f"Authorization: Bearer {self.keys['inference']}"
 
-    def ask(self, body: Any, *, raw: bytes | None = None, key: str | None = None) -> tuple[int, Any]:
-        """Ask for one prediction, with TorchServe's own key or another; returns the status and the JSON answer."""
+    def ask(self, body: Any, *, raw: bytes | None = None, key: str | None = None, model: str | None = None) -> tuple[int, Any]:
+        """Ask a model, by default the first, with TorchServe's own key or another; returns the status and the JSON answer."""
         content = json.dumps(body).encode() if raw is None else raw
-        return _call(self.port, self.path, self.keys["inference"] if key is None else key, content)
+        path = self.path if model is None else f"/predictions/{model}"
+        return _call(self.port, path, self.keys["inference"] if key is None else key, content)
 
 
 def missing() -> str | None:
@@ -117,12 +118,12 @@ def missing() -> str | None:
 
 @contextmanager
 def running(
-    archive: Path, folder: Path, settings: Settings | None = None, environment: dict[str, str] | None = None
+    archive: Path | Sequence[Path], folder: Path, settings: Settings | None = None, environment: dict[str, str] | None = None
 ) -> Iterator[Running]:
-    """Start TorchServe with one archive and give it once a worker has loaded the model; stop it whatever happens.
+    """Start TorchServe with archives and give it once workers have loaded each model; stop it whatever happens.
 
     Args:
-        archive: a .mar file; the model is called as the file.
+        archive: a .mar file, or several; a model is called as its file.
         folder: an empty place for all that it writes: sockets, unpacked models, logs, keys.
         settings: by default one worker without batching.
         environment: more variables for it and its workers.
@@ -131,8 +132,9 @@ def running(
         TorchServeError: when it does not start, or no worker can load the model; says what the log's last lines say.
     """
     settings = settings or Settings()
+    archives = [archive] if isinstance(archive, Path) else list(archive)
     ports = _free_ports(5)
-    command = _lay_out(archive, folder, settings, ports)
+    command = _lay_out(archives, folder, settings, ports)
     log = folder / "torchserve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(  # in a session of its own: whatever it starts is stopped with it
@@ -140,8 +142,9 @@ def running(
         )
         try:
             keys = _wait_for_keys(process, folder, log)
-            server = Running(ports[0], ports[1], keys, log, archive.stem, process.pid)
-            _wait_for_worker(process, server, settings.workers)
+            server = Running(ports[0], ports[1], keys, log, archives[0].stem, process.pid)
+            for one in archives:
+                _wait_for_worker(process, server, one.stem, settings.workers)
             yield server
         finally:
             _stop(process)
@@ -159,25 +162,28 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _lay_out(archive: Path, folder: Path, settings: Settings, ports: list[int]) -> list[str]:
+def _lay_out(archives: list[Path], folder: Path, settings: Settings, ports: list[int]) -> list[str]:
     """Write the configuration and return the command."""
     for name in ("tmp", "logs", "store"):
         (folder / name).mkdir(parents=True)
-    shutil.copy(archive, folder / "store")
-    model = {"defaultVersion": True, "marName": archive.name, "minWorkers": settings.workers, "maxWorkers": settings.workers}
+    model = {"defaultVersion": True, "minWorkers": settings.workers, "maxWorkers": settings.workers}
     model |= {"batchSize": settings.batch_size, "maxBatchDelay": settings.max_batch_delay_ms, "responseTimeout": 60}
+    models: dict[str, Any] = {}
+    for archive in archives:
+        shutil.copy(archive, folder / "store")
+        models[archive.stem] = {VERSION: model | {"marName": archive.name}}
     lines = [
         f"{name}_address=http://127.0.0.1:{port}"
         for name, port in zip(("inference", "management", "metrics"), ports, strict=False)
     ]
     lines += [f"grpc_inference_port={ports[3]}", f"grpc_management_port={ports[4]}", f"job_queue_size={settings.queue}"]
     lines += ["disable_system_metrics=true", "number_of_netty_threads=2", "vmargs=-Xmx512m"]
-    lines += [f"models={json.dumps({archive.stem: {VERSION: model}})}"]
+    lines += [f"models={json.dumps(models)}"]
     (folder / "config.properties").write_text("\n".join(lines) + "\n")
     (folder / "log4j2.xml").write_text(_QUIET_LOGS)
     command = [] if settings.cores is None else ["taskset", "-c", settings.cores]
     command += [str(_program()), "--foreground", "--ncs", "--ts-config", str(folder / "config.properties")]
-    command += ["--model-store", str(folder / "store"), "--models", f"{archive.stem}={archive.name}"]
+    command += ["--model-store", str(folder / "store"), "--models", *(f"{one.stem}={one.name}" for one in archives)]
     return [*command, "--log-config", str(folder / "log4j2.xml")] if settings.quiet else command
 
 
@@ -199,11 +205,11 @@ def _wait_for_keys(process: subprocess.Popen[bytes], folder: Path, log: Path) ->
     raise TorchServeError(f"TorchServe did not start; it said: {_tail(log)}")
 
 
-def _wait_for_worker(process: subprocess.Popen[bytes], server: Running, workers: int) -> None:
+def _wait_for_worker(process: subprocess.Popen[bytes], server: Running, name: str, workers: int) -> None:
     end = time.monotonic() + START_S
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(OSError, ValueError, LookupError):
-            _, about = _call(server.management_port, f"/models/{server.name}", server.keys["management"])
+            _, about = _call(server.management_port, f"/models/{name}", server.keys["management"])
             states = [worker["status"] for worker in about[0]["workers"]]
             if states.count("READY") >= workers:
                 return
@@ -211,7 +217,7 @@ def _wait_for_worker(process: subprocess.Popen[bytes], server: Running, workers:
         if refused:
             raise TorchServeError(refused[0])
         time.sleep(_ASK_EVERY_S)
-    raise TorchServeError(f"no worker of TorchServe could load {server.name}; it said: {_tail(server.log)}")
+    raise TorchServeError(f"no worker of TorchServe could load {name}; it said: {_tail(server.log)}")
 
 
 def _call(port: int, path: str, key: str, body: bytes | None = None) -> tuple[int, Any]:

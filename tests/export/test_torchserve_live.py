@@ -1,27 +1,22 @@
-"""A real TorchServe, as pip installs it, with our archives: its answers are the bundle's. Slow: each start takes seconds."""
+"""A real TorchServe, as pip installs it, with our archives; that it answers as the model does: test_four_ways.py. Slow."""
 
 from __future__ import annotations
 
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aisle.bundle.agreement import disagreements
-from aisle.bundle.bundle import Bundle
-from aisle.bundle.question import Answer, Item, Question, RawEvent
 from aisle.export.torchserve import export_torchserve
 from benchmarks.serve.made import Size, make_bundle
 from benchmarks.serve.torchserve import Running, Settings, TorchServeError, alive, missing, running
 
-MODELS = ("popularity", "item-knn", "fm", "ncf", "mf-ncf-ml-1m", "two-tower", "lstm", "sasrec", "two-stage")
 BATCHED = Settings(batch_size=8, max_batch_delay_ms=10)
-FIRST_US = 1_700_000_000_000_000
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,42 +29,6 @@ def ask_all(server: Running, bodies: list[dict[str, Any]]) -> list[tuple[int, An
     """Ask eight at a time, so that TorchServe makes batches."""
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(server.ask, bodies))
-
-
-def answer_of(document: dict[str, Any]) -> Answer:
-    return Answer(tuple(Item(**item) for item in document["items"]), document["known"])
-
-
-def questions(bundle: Bundle) -> list[tuple[dict[str, Any], Question]]:
-    """Every known shopper, some strangers, histories of 1 to 200 events: as JSON and as the bundle takes it."""
-    users = [bundle.users[code] for code in range(len(bundle.users))]
-    asked: list[tuple[dict[str, Any], Question]]
-    asked = [({"user_id": user}, Question(user_id=user)) for user in [*users, "nobody", "nobody else"]]
-    items = [bundle.items[code] for code in range(len(bundle.items))]
-    for length in range(1, 201, 3):
-        taken = [items[(7 * length + 13 * place) % len(items)] for place in range(length)]
-        history = [{"item_id": item, "event": "view", "timestamp": FIRST_US / 1e6 + place} for place, item in enumerate(taken)]
-        events = tuple(RawEvent(item, "view", FIRST_US + 1_000_000 * place) for place, item in enumerate(taken))
-        asked.append(({"history": history, "k": 20}, Question(events=events, whole=True, k=20)))
-    return asked
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_torchserve_answers_as_the_bundle_does(model: str, bundle_of: Callable[[str], Path], tmp_path: Path) -> None:
-    folder = bundle_of(model)
-    bundle = Bundle.open(folder)
-    asked = questions(bundle)
-    assert len(asked) > 400
-    with running(export_torchserve(folder, tmp_path / "store", model), tmp_path / "server", BATCHED) as server:
-        replies = ask_all(server, [body for body, _ in asked])
-    assert {status for status, _ in replies} == {200}
-    expected = bundle.recommend([question for _, question in asked])
-    wrong = [
-        (body, difference.words)
-        for (body, _), (_, told), right in zip(asked, replies, expected, strict=True)
-        if (difference := disagreements(right, answer_of(told), bundle.manifest.tolerance)).words
-    ]
-    assert not wrong
 
 
 @pytest.fixture(scope="module")
