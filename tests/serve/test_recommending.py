@@ -10,6 +10,7 @@ import pytest
 
 from aisle.bundle.question import Question, RawEvent
 from aisle.recommend.rules import Rules
+from aisle.serve.problems import overloaded
 from aisle.serve.settings import Settings
 from tests.serve.fakes import Client, FakeBundle, FakeSource, make_service, running
 
@@ -160,6 +161,42 @@ def test_a_large_batch_lets_others_in_between() -> None:
         refused = client.post("/v1/recommend/batch", json={"requests": [{}] * 257})
     assert refused.status_code == 422
     assert "at most 256 items" in refused.json()["error"]["message"]
+
+
+def test_a_block_that_finds_no_room_is_told_in_its_places_and_the_others_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(make_service(settings=Settings(max_batch=2, access_log=False, watch_s=0))) as client:
+        ask, refused = client.service.batcher.ask, iter([False, True, False, True, True, True])
+
+        async def busy(asks: Any) -> Any:
+            return await ask([] if next(refused) else asks) or raise_(overloaded(0.3))
+
+        monkeypatch.setattr(client.service.batcher, "ask", busy)
+        some = client.post("/v1/recommend/batch", json={"requests": [{}] * 5})
+        none = client.post("/v1/recommend/batch", json={"requests": [{}] * 5})
+    assert [one.get("error", {}).get("code") for one in some.json()["answers"]] == [None, None, "E069", "E069", None]
+    assert (none.status_code, none.json()["error"]["code"], none.headers["retry-after"]) == (503, "E069", "1")
+
+
+def raise_(error: Exception) -> Any:
+    raise error
+
+
+def test_an_answer_is_from_the_bundle_it_was_put_together_for() -> None:
+    source = FakeSource(FakeBundle("old"))
+    source.bundle.knowledge.rules = Rules(available_only=True)
+    with running(make_service(source)) as client:
+        old, new = source.bundle, FakeBundle("new")
+        old.gate.clear()
+        first = client.send("POST", "/v1/recommend", json={})
+        assert old.begun.wait(10)
+        second = client.send("POST", "/v1/recommend", json={"max_price": 5})
+        client.wait(_waiting(client, 2))
+        source.bundle = new
+        assert client.post("/v1/admin/reload", json={}).json()["bundles"] == {"main": "new"}
+        old.gate.set()
+        assert [one.result(10).json()["bundle"] for one in (first, second)] == ["old", "old"]
+        assert old.asked[-1][0].rules == Rules(available_only=True, max_price=5.0)
+        assert client.recommend().json()["bundle"] == "new"
 
 
 def test_lists_of_a_batch_that_are_too_long_together_are_refused(client: Client) -> None:

@@ -153,6 +153,34 @@ def test_an_erased_shopper_is_a_stranger_even_to_the_bundle(client: Client, bund
     assert [event.item_id for event in bundle.asked[-1][0].events] == ["i002"]
 
 
+def test_a_history_sent_along_does_not_bring_an_erased_shopper_back(client: Client, bundle: FakeBundle) -> None:
+    """Without a user id a model knows of them what the history says: the vector that it learned of them is not used."""
+    client.request("DELETE", "/v1/shoppers/17")
+    for user_id, known_as in (("17", None), (17, None), ("18", "18")):
+        client.recommend(user_id=user_id, session_id="s", history=[{"item_id": "i005"}])
+        question = bundle.asked[-1][0]
+        assert (question.user_id, question.whole, [event.item_id for event in question.events]) == (known_as, True, ["i005"])
+    requests = [{"user_id": user_id, "history": [{"item_id": "i005"}]} for user_id in ("17", "18")]
+    client.post("/v1/recommend/batch", json={"requests": requests})
+    assert [question.user_id for question in bundle.asked[-1]] == [None, "18"]
+
+
+def test_lists_of_an_answer_that_nobody_got_are_not_logged(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, rooms = client.service.batcher.ask, iter([True, False])
+
+    async def fails_half_way(asks: Any) -> Any:
+        if not next(rooms):
+            raise RuntimeError("a bug")
+        return await ask(asks)
+
+    monkeypatch.setattr(client.service.batcher, "ask", fails_half_way)
+    assert client.post("/v1/recommend/batch", json={"requests": [{"user_id": "u1"}] * 33}).status_code == 500
+    client.wait(client.service.stop())
+    assert stored(tmp_path / "events.db")[1] == []
+
+
 def test_what_was_shown_is_logged_with_place_variant_and_bundle(client: Client, tmp_path: Path) -> None:
     client.post("/v1/recommend", json={"user_id": "u1", "session_id": "s", "k": 2}, headers={"x-request-id": "r1"})
     client.post("/v1/recommend/batch", json={"requests": [{"k": 1}]}, headers={"x-request-id": "r2"})

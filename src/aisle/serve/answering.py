@@ -1,4 +1,4 @@
-"""What the inference thread does: one batch of questions, each answered from one whole bundle."""
+"""What the inference thread does: one batch of questions, each answered from the bundle that it was made for."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from dataclasses import dataclass
 
 from aisle.bundle.bundle import Bundle
 from aisle.bundle.question import Answer, Item, Question
-from aisle.errors import AisleError
-from aisle.serve.slots import Slot
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A list for a shopper, from a model."""
+    """A list for a shopper.
 
-    slot: Slot
+    Attributes:
+        variant: name of the model.
+        bundle: what answers, also where another one takes its place meanwhile: rules and history are put together for this one.
+        question: what it is asked.
+    """
+
+    variant: str
+    bundle: Bundle
     question: Question
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarWanted:
-    """The items most like one, from a model."""
+    """The items most like one."""
 
-    slot: Slot
+    bundle: Bundle
     item_id: str
     k: int
 
@@ -42,18 +47,14 @@ Asked = Wanted | SimilarWanted
 def answer_all(asked: list[Asked]) -> list[Given | Exception]:
     """Answer a batch; what cannot be answered gets its own error and leaves the others alone."""
     replies: list[Given | Exception | None] = [None] * len(asked)
-    for slot in {id(one.slot): one.slot for one in asked}.values():
-        rows = [row for row, one in enumerate(asked) if one.slot is slot]
-        for row, reply in zip(rows, _of_slot(slot, [asked[row] for row in rows]), strict=True):
+    for bundle in {id(one.bundle): one.bundle for one in asked}.values():
+        rows = [row for row, one in enumerate(asked) if one.bundle is bundle]
+        for row, reply in zip(rows, _of_bundle(bundle, [asked[row] for row in rows]), strict=True):
             replies[row] = reply
     return [reply for reply in replies if reply is not None]
 
 
-def _of_slot(slot: Slot, asked: Sequence[Asked]) -> list[Given | Exception]:
-    try:
-        bundle = slot.now().bundle  # once for the batch: a reload comes before it or after it
-    except AisleError as error:
-        return [error] * len(asked)
+def _of_bundle(bundle: Bundle, asked: Sequence[Asked]) -> list[Given | Exception]:
     questions = [one.question for one in asked if isinstance(one, Wanted)]
     answers = iter(_recommend(bundle, questions))
     return [_similar(bundle, one) if isinstance(one, SimilarWanted) else next(answers) for one in asked]

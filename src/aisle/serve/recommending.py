@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from aisle.bundle.bundle import Bundle
 from aisle.bundle.question import Answer, Question, RawEvent
 from aisle.errors import AisleError
 from aisle.recommend.rules import Rules
@@ -15,7 +16,6 @@ from aisle.serve.events.protocol import Live, Served, Shopper
 from aisle.serve.problems import ProblemError, bug, problem_of
 from aisle.serve.schemas import BatchRequest, HistoryEvent, RecommendRequest, SimilarQuery
 from aisle.serve.service import Service
-from aisle.serve.slots import Slot
 from aisle.serve.visit import Reply, Visit
 
 _RULES = ("min_price", "max_price", "available_only", "exclude_events", "max_per_category")
@@ -23,11 +23,13 @@ _RULES = ("min_price", "max_price", "available_only", "exclude_events", "max_per
 
 async def recommend(service: Service, visit: Visit, asked: RecommendRequest) -> Reply:
     """Answer one shopper."""
-    wanted = await _wanted(service, [asked])
-    given = (await _ask(service, wanted))[0]
+    wanted = _one(service, asked, (await _lives(service, [asked]))[0])
+    given = (await service.batcher.ask([wanted]))[0]
     if isinstance(given, Exception):
         raise given
-    return Reply.json(_told(service, visit.request_id, asked, wanted[0].slot, given))
+    reply = Reply.json(_told(visit.request_id, wanted, given))
+    _note(service, visit.request_id, asked, wanted, given)
+    return reply
 
 
 async def recommend_batch(service: Service, visit: Visit, asked: BatchRequest) -> Reply:
@@ -40,64 +42,83 @@ async def recommend_batch(service: Service, visit: Visit, asked: BatchRequest) -
             fine.append((place, _one(service, request, live)))
         except AisleError as error:
             documents[place] = problem_of(error).document
-    # As many at a time as one batch holds: those who ask for one list get their turn in between.
-    for start in range(0, len(fine), service.settings.max_batch):
-        block = fine[start : start + service.settings.max_batch]
-        replies = await _ask(service, [wanted for _, wanted in block])
-        for (place, wanted), reply in zip(block, replies, strict=True):
-            request_id = f"{visit.request_id}.{place}"
-            if isinstance(reply, Exception):
-                documents[place] = _problem(service, visit, reply).document
-            else:
-                documents[place] = _told(service, request_id, asked.requests[place], wanted.slot, reply)
-    return Reply.json({"request_id": visit.request_id, "answers": documents})
+    lists = []
+    for (place, wanted), given in zip(fine, await _ask_in_blocks(service, [wanted for _, wanted in fine]), strict=True):
+        request_id = f"{visit.request_id}.{place}"
+        if isinstance(given, Exception):
+            documents[place] = _problem(service, visit, given).document
+        else:
+            documents[place] = _told(request_id, wanted, given)
+            lists.append((request_id, asked.requests[place], wanted, given))
+    reply = Reply.json({"request_id": visit.request_id, "answers": documents})
+    for one in lists:
+        _note(service, *one)
+    return reply
 
 
 async def similar(service: Service, visit: Visit, asked: SimilarQuery) -> Reply:
     """Answer with items like one."""
     slot = service.slots.get(asked.model)
     item_id = visit.params["item_id"]
-    given = (await service.batcher.ask([SimilarWanted(slot, item_id, asked.k)]))[0]
+    given = (await service.batcher.ask([SimilarWanted(slot.now().bundle, item_id, asked.k)]))[0]
     if isinstance(given, Exception):
         raise given
-    head = _head(visit.request_id, slot, given)
+    head = _head(visit.request_id, slot.name, given)
     return Reply.json({**head, "item_id": item_id, "items": given.answer.items})
 
 
-async def _ask(service: Service, wanted: Sequence[Wanted]) -> Sequence[Given | Exception]:
-    return await service.batcher.ask(wanted)
+async def _ask_in_blocks(service: Service, wanted: Sequence[Wanted]) -> list[Given | Exception]:
+    """Ask for as many at a time as one batch holds: those who ask for one list get their turn in between.
 
-
-async def _wanted(service: Service, requests: Sequence[RecommendRequest]) -> list[Wanted]:
-    lives = await _lives(service, requests)
-    return [_one(service, request, live) for request, live in zip(requests, lives, strict=True)]
+    Raises:
+        ProblemError: E069 where no block at all found room; a block that found none among others has it in its places.
+    """
+    replies: list[Given | Exception] = []
+    size = service.settings.max_batch
+    for start in range(0, len(wanted), size):
+        block = wanted[start : start + size]
+        try:
+            replies += await service.batcher.ask(block)
+        except ProblemError as error:
+            replies += [error] * len(block)
+    refused = [one for one in replies if isinstance(one, ProblemError) and one.status == 503]
+    if refused and len(refused) == len(replies):
+        raise refused[0]
+    return replies
 
 
 async def _lives(service: Service, requests: Sequence[RecommendRequest]) -> list[Live | None]:
-    """Return what each shopper did since the oldest bundle that may answer was made."""
+    """Return what the store knows of each shopper; of one whose history was sent along, only `erased` is of interest."""
     lives: list[Live | None] = [None] * len(requests)
     store = service.store
-    rows = [row for row, one in enumerate(requests) if one.history is None and (one.user_id, one.session_id) != (None, None)]
-    if store is None or not rows:
+    if store is None:
         return lives
-    found = await store.histories([Shopper(_text(requests[row].user_id), _text(requests[row].session_id)) for row in rows])
+    shoppers = [Shopper(_text(one.user_id), _text(one.session_id) if one.history is None else None) for one in requests]
+    rows = [row for row, shopper in enumerate(shoppers) if (shopper.user_id, shopper.session_id) != (None, None)]
+    if not rows:
+        return lives
+    found = await store.histories([shoppers[row] for row in rows])
     for row, live in zip(rows, found, strict=True):
         lives[row] = live
     return lives
 
 
 def _one(service: Service, asked: RecommendRequest, live: Live | None) -> Wanted:
+    """Put a question together for the bundle that answers now, and hold on to that bundle."""
     slot = service.slots.get(asked.model)
-    rules = _rules(slot, asked)
+    loaded = slot.now()
+    rules = _rules(loaded.bundle, asked)
     user_id, whole = asked.user_id, asked.history is not None
     events: tuple[RawEvent, ...] = ()
+    if live is not None and not whole:
+        until_us = loaded.until_us
+        events = tuple([RawEvent(event.item_id, event.event, event.time_us) for event in live.events if event.time_us > until_us])
+        user_id = live.user_id
+    if live is not None and live.erased:
+        # What the bundle knows of somebody who was erased is not used; what they did afterwards is.
+        user_id, whole = None, True
     if asked.history is not None:
         events = _history(asked.history)
-    elif live is not None:
-        until_us = slot.now().until_us
-        events = tuple([RawEvent(event.item_id, event.event, event.time_us) for event in live.events if event.time_us > until_us])
-        # What the bundle knows of somebody who was erased is not used; what they did afterwards is.
-        user_id, whole = (None, True) if live.erased else (live.user_id, False)
     question = Question(
         user_id,
         events,
@@ -109,13 +130,13 @@ def _one(service: Service, asked: RecommendRequest, live: Live | None) -> Wanted
         rules,
         () if asked.context is None else tuple((name, str(value)) for name, value in asked.context.items()),
     )
-    return Wanted(slot, question)
+    return Wanted(slot.name, loaded.bundle, question)
 
 
-def _rules(slot: Slot, asked: RecommendRequest) -> Rules | None:
+def _rules(bundle: Bundle, asked: RecommendRequest) -> Rules | None:
     """Return the shop's own rules with those that the request names in their place; None = the shop's own."""
     given = {name: value for name in _RULES if (value := getattr(asked, name)) is not None}
-    return replace(slot.now().bundle.knowledge.rules, **given) if given else None
+    return replace(bundle.knowledge.rules, **given) if given else None
 
 
 def _history(history: Sequence[HistoryEvent]) -> tuple[RawEvent, ...]:
@@ -127,26 +148,31 @@ def _history(history: Sequence[HistoryEvent]) -> tuple[RawEvent, ...]:
     )
 
 
-def _told(service: Service, request_id: str, asked: RecommendRequest, slot: Slot, given: Given) -> dict[str, Any]:
-    """Return an answer as a document, counted, and put aside to be logged."""
+def _told(request_id: str, wanted: Wanted, given: Given) -> dict[str, Any]:
+    """Return an answer as a document."""
+    return {**_head(request_id, wanted.variant, given), "known": given.answer.known, "items": given.answer.items}
+
+
+def _note(service: Service, request_id: str, asked: RecommendRequest, wanted: Wanted, given: Given) -> None:
+    """Count a list, and put it aside to be logged; not before the whole answer that it stands in is formed."""
     answer: Answer = given.answer
-    service.metrics.answer(slot.name, known=answer.known)
-    if service.store is not None and service.settings.impressions:
-        served = Served(
-            request_id,
-            tuple([str(item.item_id) for item in answer.items]),
-            time.time_ns() // 1000,
-            given.bundle.id,
-            slot.name,
-            _text(asked.user_id),
-            _text(asked.session_id),
-        )
-        service.store.log_impressions([served])
-    return {**_head(request_id, slot, given), "known": answer.known, "items": answer.items}
+    service.metrics.answer(wanted.variant, known=answer.known)
+    if service.store is None or not service.settings.impressions:
+        return
+    served = Served(
+        request_id,
+        tuple([str(item.item_id) for item in answer.items]),
+        time.time_ns() // 1000,
+        given.bundle.id,
+        wanted.variant,
+        _text(asked.user_id),
+        _text(asked.session_id),
+    )
+    service.store.log_impressions([served])
 
 
-def _head(request_id: str, slot: Slot, given: Given) -> dict[str, Any]:
-    return {"request_id": request_id, "bundle": given.bundle.id, "model": given.bundle.manifest.name, "variant": slot.name}
+def _head(request_id: str, variant: str, given: Given) -> dict[str, Any]:
+    return {"request_id": request_id, "bundle": given.bundle.id, "model": given.bundle.manifest.name, "variant": variant}
 
 
 def _problem(service: Service, visit: Visit, error: Exception) -> ProblemError:
