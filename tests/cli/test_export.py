@@ -12,6 +12,7 @@ import pytest
 from aisle.bundle.bundle import Bundle
 from aisle.bundle.check import check_bundle
 from aisle.bundle.question import Question
+from aisle.bundle.signature import make_key
 from aisle.cli.main import main
 from aisle.dataset.prepare import prepare
 from aisle.dataset.reader import Dataset
@@ -67,6 +68,40 @@ def test_a_run_or_a_bundle_becomes_a_model_archive(
     assert aisle(monkeypatch, "export", source, "--format", "torchserve", "--name", "shop", "--out", tmp_path / "store") == 0
     with zipfile.ZipFile(tmp_path / "store" / "shop.mar") as archive:
         assert {"MAR-INF/MANIFEST.json", "bundle/manifest.json", "bundle/manifest.sha256"} <= set(archive.namelist())
+
+
+def test_what_a_bundle_that_is_there_cannot_be_given_any_more_is_refused_by_name(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, archive = tmp_path / "bundle", ("--format", "torchserve", "--out", tmp_path / "store")
+    assert aisle(monkeypatch, "export", run, "--out", bundle) == 0
+    for name, value in (
+        ("--sign", make_key(tmp_path / "key").with_suffix("")),
+        ("--index", "exact"),
+        ("--data-note", "simulated"),
+    ):
+        assert aisle(monkeypatch, "export", bundle, *archive, name, value) == 2
+        assert name in capsys.readouterr().err
+    assert aisle(monkeypatch, "export", bundle, "--out", tmp_path / "again") == 2
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_archive_is_made_only_of_a_bundle_that_the_key_signed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, archive = make_key(tmp_path / "key"), ("--format", "torchserve", "--out", tmp_path / "store")
+    assert aisle(monkeypatch, "export", run, "--out", tmp_path / "plain") == 0
+    assert aisle(monkeypatch, "export", run, "--out", tmp_path / "signed", "--sign", tmp_path / "key") == 0
+    assert aisle(monkeypatch, "export", tmp_path / "plain", *archive, "--public-key", key) == 11, "E010"
+    assert aisle(monkeypatch, "export", tmp_path / "signed", *archive, "--public-key", key) == 0
+    assert aisle(monkeypatch, "export", run, *archive, "--public-key", key) == 2, "a run is not signed"
+    assert aisle(monkeypatch, "recommend", run, "--user", "x", "--public-key", key) == 2
+    for folder, status in (("plain", 11), ("signed", 0)):
+        assert aisle(monkeypatch, "recommend", "--bundle", tmp_path / folder, "--user", "x", "--public-key", key) == status
+    monkeypatch.setenv("AISLE_PUBLIC_KEY", str(key))
+    assert aisle(monkeypatch, "recommend", "--bundle", tmp_path / "plain", "--user", "x") == 11
+    assert aisle(monkeypatch, "export", tmp_path / "plain", *archive) == 11
+    assert aisle(monkeypatch, "export", run, *archive) == 0, "what is made now is not fetched from anybody"
 
 
 def test_a_log_without_a_catalogue_is_exported_checked_and_answers(

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aisle.bundle.manifest import SEALS, About, parse_manifest, write_manifest
+from aisle.bundle.signature import make_key
 from aisle.cli.main import aisle
 from aisle.errors import AisleError
 from aisle.evaluate.evaluation import Evaluation
@@ -120,3 +121,13 @@ def test_the_bundle_is_kept_where_a_cache_is_named(tmp_path: Path) -> None:
     registry = promote(tmp_path, measured(0.5))
     gate(run_folder(tmp_path / "run", measured(0.6)), "--against", registry, "--cache", str(tmp_path / "cache"))
     assert (tmp_path / "cache" / str(Registry(registry).current()) / "manifest.json").is_file()
+
+
+def test_a_bundle_that_is_not_signed_by_the_key_is_not_judged_against_also_where_its_copy_is_there(tmp_path: Path) -> None:
+    registry = promote(tmp_path, measured(0.5))
+    arguments = (run_folder(tmp_path / "run", measured(0.6)), "--against", registry, "--cache", str(tmp_path / "cache"))
+    assert gate(*arguments).exit_code == 0
+    for key, env in ((("--public-key", str(make_key(tmp_path / "key"))), {}), ((), {"AISLE_PUBLIC_KEY": f"{tmp_path}/key.pub"})):
+        with pytest.raises(AisleError) as caught:
+            CliRunner().invoke(aisle, ["gate", *arguments, *key], catch_exceptions=False, env=env)
+        assert caught.value.code == "E010"

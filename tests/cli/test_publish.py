@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from aisle.bundle.signature import make_key
 from aisle.cli.main import COMMANDS, aisle
 from aisle.errors import AisleError
-from tests.registry.bundles import make_bundle
+from tests.registry.bundles import make_bundle, sign_later
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> str:
@@ -42,9 +43,29 @@ def test_publish_says_the_id_and_that_a_second_time_changes_nothing(tmp_path: Pa
         "id": made,
         "name": "gifts",
         "is_new": False,
+        "is_signed_now": False,
         "registry": str(tmp_path / "registry"),
         "promoted": None,
     }
+
+
+def test_a_bundle_that_is_signed_later_is_published_with_its_signature(tmp_path: Path) -> None:
+    make_key(tmp_path / "key")
+    made = make_bundle(tmp_path / "bundle", "gifts")
+    arguments = ("publish", str(tmp_path / "bundle"), str(tmp_path / "registry"))
+    run(*arguments)
+    sign_later(tmp_path / "bundle", tmp_path / "key")
+    assert run(*arguments) == f"gifts was published before and is signed now as {made} in {tmp_path / 'registry'}\n"
+    assert (tmp_path / "registry" / "bundles" / made / "manifest.sig").is_file()
+
+
+def test_the_key_of_the_environment_counts_as_one_that_is_given(tmp_path: Path) -> None:
+    make_key(tmp_path / "key")
+    make_bundle(tmp_path / "bundle")
+    key = {"AISLE_PUBLIC_KEY": str(tmp_path / "key.pub")}
+    with pytest.raises(AisleError) as caught:
+        run("publish", str(tmp_path / "bundle"), str(tmp_path / "registry"), env=key)
+    assert caught.value.code == "E010"
 
 
 def test_promote_and_rollback_say_what_is_served_now(tmp_path: Path, two: tuple[str, str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aisle.bundle.manifest import About, ModelAbout, Versions, bundle_id, write_manifest
+from aisle.bundle.manifest import MANIFEST_NAME, SIGNATURE_NAME, About, ModelAbout, Versions, bundle_id, write_manifest
+from aisle.bundle.signature import sign
 
 
 def make_bundle(folder: Path, name: str = "shop", *, content: str = "1", key: Path | None = None) -> str:
@@ -23,3 +24,8 @@ def make_bundle(folder: Path, name: str = "shop", *, content: str = "1", key: Pa
     )
     write_manifest(folder, about, key)
     return bundle_id((folder / "manifest.json").read_bytes())
+
+
+def sign_later(folder: Path, key: Path) -> None:
+    """Sign a bundle that was made without: the manifest stays as it is."""
+    (folder / SIGNATURE_NAME).write_bytes(sign((folder / MANIFEST_NAME).read_bytes(), key))

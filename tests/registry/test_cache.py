@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from aisle.bundle.check import check_bundle
+from aisle.bundle.signature import make_key
 from aisle.errors import AisleError
 from aisle.registry.registry import Registry
 from aisle.registry.store import Store
-from tests.registry.bundles import make_bundle
+from tests.registry.bundles import make_bundle, sign_later
 
 
 def copies(cache: Path) -> set[str]:
@@ -73,3 +74,52 @@ def test_many_who_want_the_same_bundle_get_it_whole(registry: Registry, three: t
         folders = set(pool.map(lambda _: registry.fetch(three[2], tmp_path / "cache"), range(16)))
     (folder,) = folders
     check_bundle(folder)
+
+
+@pytest.mark.parametrize("damage", ["altered", "cut short", "gone", "another bundle"])
+def test_a_copy_that_is_not_the_bundle_any_more_is_fetched_again(
+    damage: str, registry: Registry, three: tuple[str, str, str], tmp_path: Path
+) -> None:
+    folder = registry.fetch(three[0], tmp_path / "cache")
+    if damage == "another bundle":  # whole in itself, under the name of this one
+        folder.rename(tmp_path / "away")
+        make_bundle(folder, content="other")
+    elif damage == "gone":
+        (folder / "recipe.json").unlink()
+    else:
+        (folder / "recipe.json").write_text("[]" if damage == "altered" else "")
+    again = registry.fetch(three[0], tmp_path / "cache")
+    assert (again, check_bundle(again)) == (folder, check_bundle(tmp_path / "a"))
+    assert copies(tmp_path / "cache") == {three[0]}
+
+
+def test_a_key_that_is_given_later_is_held_against_the_copy_too(registry: Registry, url: str, tmp_path: Path) -> None:
+    public, stranger = make_key(tmp_path / "key"), make_key(tmp_path / "stranger")
+    made = make_bundle(tmp_path / "bundle")
+    registry.publish(tmp_path / "bundle")
+    registry.fetch(made, tmp_path / "cache")
+    asks = Registry(url, public_key=public)
+    with pytest.raises(AisleError) as caught:
+        asks.fetch(made, tmp_path / "cache")
+    assert caught.value.code == "E010"
+    sign_later(tmp_path / "bundle", tmp_path / "key")
+    registry.publish(tmp_path / "bundle")
+    assert (asks.fetch(made, tmp_path / "cache") / "manifest.sig").is_file()
+    with pytest.raises(AisleError) as caught:
+        Registry(url, public_key=stranger).fetch(made, tmp_path / "cache")
+    assert caught.value.code == "E011"
+
+
+def test_what_is_not_signed_is_refused_before_its_files_are_fetched(
+    registry: Registry, url: str, three: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, got = Store.get, []
+
+    def note(self: Store, path: str, target: Path) -> bool:
+        got.append(target.name)
+        return real(self, path, target)
+
+    monkeypatch.setattr(Store, "get", note)
+    with pytest.raises(AisleError):
+        Registry(url, public_key=make_key(tmp_path / "key")).fetch(three[0], tmp_path / "cache")
+    assert set(got) == {"manifest.json", "manifest.sha256", "manifest.sig"}

@@ -14,7 +14,7 @@ from aisle.errors import AisleError
 from aisle.registry.history import Entry
 from aisle.registry.registry import Registry
 from aisle.registry.store import Store
-from tests.registry.bundles import make_bundle
+from tests.registry.bundles import make_bundle, sign_later
 
 
 def code_of(caught: pytest.ExceptionInfo[AisleError]) -> str:
@@ -85,6 +85,22 @@ def test_a_registry_with_a_key_takes_and_gives_only_what_that_key_signed(url: st
     registry = Registry(url, public_key=public)
     registry.publish(tmp_path / "signed")
     assert (registry.fetch(signed, tmp_path / "cache") / "manifest.sig").is_file()
+
+
+def test_a_bundle_that_is_signed_later_gets_its_signature_and_never_another_one(
+    registry: Registry, url: str, tmp_path: Path
+) -> None:
+    public, _ = make_key(tmp_path / "key"), make_key(tmp_path / "other")
+    made = make_bundle(tmp_path / "bundle")
+    assert not registry.publish(tmp_path / "bundle").is_signed_now
+    sign_later(tmp_path / "bundle", tmp_path / "key")
+    later, again = registry.publish(tmp_path / "bundle"), registry.publish(tmp_path / "bundle")
+    assert [(one.is_new, one.is_signed_now) for one in (later, again)] == [(False, True), (False, False)]
+    assert (Registry(url, public_key=public).fetch(made, tmp_path / "cache") / "manifest.sig").is_file()
+    sign_later(tmp_path / "bundle", tmp_path / "other")
+    with pytest.raises(AisleError, match="another key") as caught:
+        registry.publish(tmp_path / "bundle")
+    assert code_of(caught) == "E039"
 
 
 def test_nothing_is_served_before_a_promote(registry: Registry, three: tuple[str, str, str]) -> None:

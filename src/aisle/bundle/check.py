@@ -45,7 +45,7 @@ def check_bundle(folder: Path, public_key: Path | None = None) -> Manifest:
             missing, E006 altered, E007 truncated or grown, E008 extra, E009 a link or a path that leads elsewhere, E010 not
             signed, E011 signed wrongly, E012 no key, E013 a file that only unpickling opens.
     """
-    manifest = _checked_manifest(folder, public_key)
+    manifest = check_seals(folder, public_key)
     sizes = {path: size for path, size in plain_files(folder).items() if path not in SEALS}
     _check_names(folder, manifest.files, sizes)
     for path, info in manifest.files.items():
@@ -73,7 +73,7 @@ def open_extra(folder: Path, name: str, public_key: Path) -> bytes:
         AisleError: as `check_bundle` does for the manifest, its digest and signature; E005 when there is no such extra, E006
             and E007 when it was altered.
     """
-    manifest = _checked_manifest(folder, public_key)
+    manifest = check_seals(folder, public_key)
     path = f"{EXTRA_FOLDER}/{name}"
     info = manifest.files.get(path)
     if info is None:
@@ -86,7 +86,16 @@ def open_extra(folder: Path, name: str, public_key: Path) -> bytes:
     return content
 
 
-def _checked_manifest(folder: Path, public_key: Path | None) -> Manifest:
+def check_seals(folder: Path, public_key: Path | None) -> Manifest:
+    """Refuse a bundle whose manifest, digest and signature do not belong together; its other files are not looked at.
+
+    Args:
+        folder: the bundle, or as much of it as its three seals.
+        public_key: PEM file of the Ed25519 key that must have signed it; None takes unsigned bundles too.
+
+    Raises:
+        AisleError: those of `check_bundle` that concern the manifest.
+    """
     if not folder.is_dir():
         raise AisleError(f"no bundle at {folder}: there is no such folder", hint="make one with `aisle export`", code="E001")
     content = _seal(folder, MANIFEST_NAME)

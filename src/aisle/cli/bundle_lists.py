@@ -45,9 +45,9 @@ class Ask:
     as_json: bool
 
 
-def recommend_from_bundle(folder: Path, ask: Ask) -> None:
-    """Answer what was asked from the bundle in a folder."""
-    bundle = Bundle.open(folder)
+def recommend_from_bundle(folder: Path, ask: Ask, public_key: Path | None = None) -> None:
+    """Answer what was asked from the bundle in a folder, which must be signed where a key is given."""
+    bundle = Bundle.open(folder, public_key=public_key)
     if ask.items:
         _similar(bundle, ask)
         return

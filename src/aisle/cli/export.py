@@ -12,6 +12,8 @@ import click
 from aisle.bundle.index_config import IndexConfig, Kind
 from aisle.bundle.manifest import DIGEST_NAME
 from aisle.cli.output import JSON_OPTION, print_json
+from aisle.cli.public_key import KEY_OPTION, refuse_key_for_run
+from aisle.errors import AisleError
 from aisle.experiment.run import read_run
 from aisle.export.bundle import ExportConfig, export_run
 from aisle.export.torchserve import export_torchserve
@@ -32,8 +34,11 @@ FORMATS = ("bundle", "torchserve")
 @click.option("--sign", type=click.Path(path_type=Path), help="PEM file of an Ed25519 private key to sign the manifest with.")
 @click.option("--data-note", default="", help="What people must know of the data, such as that the shop is simulated.")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle at --out.")
+@KEY_OPTION
 @JSON_OPTION
+@click.pass_context
 def command(
+    context: click.Context,
     run: Path,
     out: Path,
     kind: str,
@@ -42,11 +47,13 @@ def command(
     sign: Path | None,
     data_note: str,
     overwrite: bool,
+    public_key: Path | None,
     as_json: bool,
 ) -> None:
     """Write RUN as a self-contained bundle that is verified and served without torch.
 
-    With --format torchserve RUN is a run or a bundle, and --out gets a model archive, NAME.mar.
+    With --format torchserve RUN is a run or a bundle, and --out gets a model archive, NAME.mar. A bundle goes into it as it is:
+    --public-key says who must have signed it.
 
     \b
     Examples:
@@ -60,8 +67,13 @@ def command(
         if not as_json:
             click.echo(text)
 
+    is_bundle = (run / DIGEST_NAME).exists()
+    if is_bundle:
+        _check_bundle_options(kind, {"--sign": sign, "--index": index != "auto", "--data-note": data_note})
+    else:
+        refuse_key_for_run(context)
     if kind == "torchserve":
-        archive = _export_archive(run, out, config, say)
+        archive = export_torchserve(run, out, name, public_key) if is_bundle else _export_archive(run, out, config, say)
         print_json({"archive": str(archive)}) if as_json else click.echo(f"{archive}: load it with TorchServe's --models")
         return
     manifest = export_run(read_run(run), out, config, overwrite=overwrite, say=say)
@@ -74,9 +86,19 @@ def command(
         click.echo(f"{out}: {len(manifest.files)} files, {size / 1e6:.1f} MB; check it with `aisle verify {out}`")
 
 
+def _check_bundle_options(kind: str, given: dict[str, object]) -> None:
+    """Refuse what is said of a bundle that is made, where one is given that is there already."""
+    if kind == "bundle":
+        raise AisleError("this is a bundle already", hint="give the run, or --format torchserve", code="E908")
+    if names := [name for name, value in given.items() if value]:
+        raise AisleError(
+            f"{', '.join(names)}: a bundle goes into an archive as it is",
+            hint=f"export the run with {' '.join(names)}, or leave that out",
+            code="E908",
+        )
+
+
 def _export_archive(run: Path, out: Path, config: ExportConfig, say: Callable[[str], None]) -> Path:
-    if (run / DIGEST_NAME).exists():  # a bundle
-        return export_torchserve(run, out, config.name)
     with TemporaryDirectory(prefix="aisle-export-") as folder:
         bundle = Path(folder) / "bundle"
         export_run(read_run(run), bundle, config, say=say)

@@ -13,7 +13,8 @@ import click
 
 from aisle.bundle.bundle import Bundle
 from aisle.cli.output import JSON_OPTION, print_json
-from aisle.cli.registry_options import CHANNEL_OPTION, KEY_OPTION
+from aisle.cli.public_key import KEY_OPTION
+from aisle.cli.registry_options import CHANNEL_OPTION
 from aisle.errors import AisleError
 from aisle.evaluate.compare import Comparison, compare
 from aisle.evaluate.evaluation import Evaluation

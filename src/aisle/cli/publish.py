@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from aisle.cli.output import JSON_OPTION, print_json
-from aisle.cli.registry_options import CHANNEL_OPTION, KEY_OPTION, WHO_OPTION, WHY_OPTION
+from aisle.cli.public_key import KEY_OPTION
+from aisle.cli.registry_options import CHANNEL_OPTION, WHO_OPTION, WHY_OPTION
 from aisle.registry.registry import Registry
 
 
@@ -25,7 +26,8 @@ def command(
 ) -> None:
     """Check BUNDLE and copy it to REGISTRY, a folder or any address that fsspec opens (s3://bucket/folder).
 
-    The same bundle again changes nothing. Nobody is served from it before it is promoted.
+    The same bundle again changes nothing, but for a signature that it did not have. Nobody is served from it before it is
+    promoted.
 
     \b
     Examples:
@@ -37,9 +39,11 @@ def command(
     entry = where.promote(published.id, channel, why=why, who=who) if promote else None
     if as_json:
         about = {"id": published.id, "name": published.name, "is_new": published.is_new, "registry": registry}
+        about["is_signed_now"] = published.is_signed_now
         print_json({**about, "promoted": entry and entry.model_dump(mode="json")})
         return
     said = "published" if published.is_new else "was published before"
+    said += " and is signed now" if published.is_signed_now else ""
     click.echo(f"{published.name} {said} as {published.id} in {registry}")
     if entry is not None:
         click.echo(f"{channel} serves {published.id} (entry {entry.number})")

@@ -12,6 +12,7 @@ import polars as pl
 
 from aisle.cli.bundle_lists import Ask, recommend_from_bundle
 from aisle.cli.output import JSON_OPTION, print_json, print_table
+from aisle.cli.public_key import KEY_OPTION, refuse_key_for_run
 from aisle.errors import AisleError
 from aisle.recommend.rules import Rules
 from aisle.storage.atomic import storage_errors, write_atomic
@@ -43,8 +44,11 @@ _HISTORY_SHOWN = 5
     type=click.Path(path_type=Path),
     help="Write the table as .parquet or .csv: user_id, item_id, score, rank, source, reason, because_item_id.",
 )
+@KEY_OPTION
 @JSON_OPTION
+@click.pass_context
 def command(
+    context: click.Context,
     run: Path | None,
     bundle: Path | None,
     users: tuple[str, ...],
@@ -59,6 +63,7 @@ def command(
     max_price: float | None,
     max_per_category: int | None,
     out: Path | None,
+    public_key: Path | None,
     as_json: bool,
 ) -> None:
     """Recommend from RUN's model, or from a bundle's, each item with the reason why it is there.
@@ -94,9 +99,10 @@ def command(
         )
     ask = Ask(users, items, k, not keep_seen, candidates or None, given, out, as_json)
     if bundle is not None:
-        recommend_from_bundle(bundle, ask)
+        recommend_from_bundle(bundle, ask, public_key)
     else:
         assert run is not None
+        refuse_key_for_run(context)
         _recommend_from_run(run, ask)
 
 

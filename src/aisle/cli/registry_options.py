@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from aisle.registry.registry import PRODUCTION
@@ -16,7 +14,4 @@ WHO_OPTION = click.option(
     "--who",
     envvar=["AISLE_WHO", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"],
     help="Who does it, for the history (default: AISLE_WHO, the user of a CI job, or the user of this process).",
-)
-KEY_OPTION = click.option(
-    "--public-key", type=click.Path(path_type=Path), help="PEM file of the key that the bundle must be signed with."
 )

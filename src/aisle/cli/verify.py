@@ -16,6 +16,7 @@ from aisle.bundle.layout import GOLDEN_NAME
 from aisle.bundle.manifest import SIGNATURE_NAME
 from aisle.bundle.verify import Fit, Replayed, Verified, judge_fit, read_environment, replay_service, replay_way
 from aisle.cli.output import JSON_OPTION, print_json, print_table
+from aisle.cli.public_key import KEY_OPTION
 from aisle.doctor.finding import errors
 from aisle.environment.facts import environment
 from aisle.environment.image import image_document
@@ -39,13 +40,7 @@ class Refused(click.ClickException):
 @click.option("--image", metavar="NAME", help="A container image to hold the bundle against, asked through docker.")
 @click.option("--url", help="A running service of this bundle whose answers are compared too.")
 @click.option("--api-key", envvar="AISLE_API_KEY", show_envvar=True, help="A key for that service.")
-@click.option(
-    "--public-key",
-    type=click.Path(path_type=Path),
-    envvar="AISLE_PUBLIC_KEY",
-    show_envvar=True,
-    help="PEM file of the Ed25519 key that must have signed the bundle.",
-)
+@KEY_OPTION
 @JSON_OPTION
 def command(
     bundle: Path,

@@ -26,13 +26,14 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same bundle gives the same bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-.]*")
 
 
-def export_torchserve(bundle_folder: Path, out: Path, name: str | None = None) -> Path:
+def export_torchserve(bundle_folder: Path, out: Path, name: str | None = None, public_key: Path | None = None) -> Path:
     """Write a bundle as a model archive.
 
     Args:
         bundle_folder: a bundle; it is checked first.
         out: the folder for the archive: TorchServe's model store. Made where it is missing.
         name: of the model in TorchServe; None = the bundle's name. An archive of that name is replaced.
+        public_key: PEM file of the key that the bundle must be signed with.
 
     Returns:
         The archive, `out/name.mar`.
@@ -40,7 +41,7 @@ def export_torchserve(bundle_folder: Path, out: Path, name: str | None = None) -
     Raises:
         AisleError: E092 for a name that TorchServe refuses, E0xx when the bundle is not whole, E601 when `out` cannot be written.
     """
-    manifest = check_bundle(bundle_folder)
+    manifest = check_bundle(bundle_folder, public_key)
     name = manifest.name if name is None else name
     if not _NAME.fullmatch(name):
         raise AisleError(

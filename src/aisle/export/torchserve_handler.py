@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -97,13 +98,17 @@ def handle(data: Sequence[dict[str, Any]] | None, context: Any) -> list[str] | N
 
 @functools.cache
 def opened(model_dir: str) -> Bundle:
-    """Check the versions, then open the bundle; once a worker. What does not fit is said in TorchServe's log."""
+    """Check the versions, then open the bundle; once a worker. What does not fit is said in TorchServe's log.
+
+    With AISLE_PUBLIC_KEY in the worker's environment the bundle must be signed with that key, as everywhere in aisle.
+    """
+    key = os.environ.get("AISLE_PUBLIC_KEY")
     folder = Path(model_dir) / BUNDLE
     torch.set_num_threads(1)  # workers share the cores; TorchServe starts one a core
     try:
         manifest = parse_manifest((folder / MANIFEST_NAME).read_bytes(), folder / MANIFEST_NAME)
         check_versions(manifest.versions, Environment.of(environment(), "this worker"), _torchserve())
-        return open_eager(folder)
+        return open_eager(folder, public_key=Path(key) if key else None)
     except AisleError as error:
         print(f"aisle refuses this archive: {error.message} [{error.code}]", file=sys.stderr, flush=True)
         raise

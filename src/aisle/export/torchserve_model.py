@@ -47,17 +47,18 @@ class TorchAsker:
         return self.vectors(user_B, known), None
 
 
-def open_eager(folder: Path, *, check: bool = True) -> Bundle:
+def open_eager(folder: Path, *, check: bool = True, public_key: Path | None = None) -> Bundle:
     """Open a bundle whose answers come from the torch model that was exported.
 
     Args:
         folder: the bundle.
         check: hold every file against the manifest first.
+        public_key: PEM file of the key that the bundle must be signed with.
 
     Raises:
         AisleError: those of `Bundle.open`.
     """
-    bundle = Bundle.open(folder, check=check)
+    bundle = Bundle.open(folder, check=check, public_key=public_key)
     recipe = parse_recipe(json.loads((folder / layout.RECIPE_NAME).read_bytes()), str(folder))
     model = MODELS[recipe.model].load(recipe.parameters, eager_state(folder / layout.MODEL))
     return with_torch(bundle, model)

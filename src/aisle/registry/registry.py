@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from aisle.bundle.check import check_bundle
-from aisle.bundle.manifest import MANIFEST_NAME, Manifest, bundle_id, parse_manifest
+from aisle.bundle.manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest, bundle_id, parse_manifest
 from aisle.errors import AisleError, did_you_mean
 from aisle.registry.cache import KEEP, fetch_bundle
 from aisle.registry.history import Entry, History, channels
@@ -38,11 +38,13 @@ class Published:
         id: what it is called there: the first 12 hex digits of the SHA-256 of its manifest.
         name: what its manifest calls it.
         is_new: False where the registry had it already.
+        is_signed_now: whether the registry had it without a signature, and got that now.
     """
 
     id: str
     name: str
     is_new: bool
+    is_signed_now: bool
 
 
 class Registry:
@@ -67,10 +69,12 @@ class Registry:
     def publish(self, folder: Path) -> Published:
         """Check a bundle and copy it here; nobody is served from it before it is promoted.
 
-        The same bundle a second time changes nothing. What a killed publish left is finished by the next one.
+        The same bundle a second time changes nothing, unless it is signed by now: then its signature is added. What a killed
+        publish left is finished by the next one.
 
         Raises:
-            AisleError: E0xx when the bundle is not whole (see `check_bundle`), E042 when another one has its id.
+            AisleError: E0xx when the bundle is not whole (see `check_bundle`), E039 when the registry has it with the signature
+                of another key, E042 when another one has its id.
         """
         manifest = check_bundle(folder, public_key=self._key)
         content = (folder / MANIFEST_NAME).read_bytes()
@@ -83,7 +87,23 @@ class Registry:
             # Where another process was quicker, what it wrote has to be the same.
             if not self._store.create(_manifest_path(published), content):
                 is_new = not self._has(published, content)
-        return Published(published, manifest.name, is_new)
+        is_signed_now = not is_new and self._add_signature(folder / SIGNATURE_NAME, published)
+        return Published(published, manifest.name, is_new, is_signed_now)
+
+    def _add_signature(self, signature: Path, bundle: str) -> bool:
+        """Give a bundle that is here the signature that it has by now; return whether there was none."""
+        if not signature.exists():
+            return False
+        content, place = signature.read_bytes(), f"{_BUNDLES}/{bundle}/{SIGNATURE_NAME}"
+        if self._store.create(place, content):
+            return True
+        if self._store.read(place) != content:  # the same key gives the same signature
+            raise AisleError(
+                f"{self.url} has bundle {bundle} with the signature of another key",
+                hint=f"services may trust that one; if they shall not, remove {place} there and publish again",
+                code="E039",
+            )
+        return False
 
     def _has(self, bundle: str, content: bytes) -> bool:
         """Return whether the registry holds this manifest."""
