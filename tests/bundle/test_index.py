@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from aisle.bundle.exact import ExactIndex, best_of
+from aisle.bundle.exact import ExactIndex
+from aisle.bundle.found import best_of
 from aisle.bundle.index import Index, IndexConfig, build_index, choose_kind, open_index
 from aisle.bundle.index_config import choose_codes
 from aisle.errors import AisleError

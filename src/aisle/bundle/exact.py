@@ -1,7 +1,8 @@
-"""Exact nearest items: one matrix product, then a selection that looks at few scores. NumPy only.
+"""Exact nearest items: one matrix product, then a selection that looks at few scores.
 
 The product takes nearly all of the time. The selection cuts the catalogue into G groups, takes each group's best score, and
-looks inside the k groups with the best bests only: the k best items cannot lie elsewhere.
+looks inside the k groups with the best bests only: the k best items cannot lie elsewhere. Where the bundle brings the items in
+7 bits (`coarse`), the product is made of those, and only what may be among the best is scored with the vectors themselves.
 """
 
 # B queries   D width   V items, of a part or of all   P rows of the score table   G groups   W items looked at   K places
@@ -13,6 +14,8 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from aisle.bundle.coarse import Coarse
+from aisle.bundle.found import Found, best_of, by_key
 from aisle.bundle.index_config import NOTHING, check_query
 from aisle.errors import AisleError
 from aisle.recommend.topk import top_k
@@ -21,13 +24,10 @@ _GROUP = 32  # items a group
 _MOST_QUERIES = 32  # at a time: the table of scores stays within the processor's cache
 _MOST_ITEMS = 131_072  # rows of the item matrix at a time
 _FEW = 4  # a filter that leaves less than 1 in so many is answered by copying those rows out
-_LOW_32 = np.uint64(0xFFFFFFFF)
 
 # OpenBLAS packs the whole item matrix again for every product, which for few queries costs as much as the product; it does
 # not below these sizes. Rows at a time by number of queries (benchmarks/index, exact.py).
 _SMALL_ROWS = ((4, 2048), (8, 512))
-
-Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class ExactIndex:
@@ -36,6 +36,7 @@ class ExactIndex:
     Args:
         item_VD: (V, D) float32, may be memory-mapped.
         scorable_V: (V,) bool; the others are never returned.
+        coarse: the items in 7 bits; None = every item is scored with its vector.
 
     Raises:
         AisleError: E034 when the two do not fit together.
@@ -43,7 +44,7 @@ class ExactIndex:
 
     kind = "exact"
 
-    def __init__(self, item_VD: NDArray[np.float32], scorable_V: NDArray[np.bool_]) -> None:
+    def __init__(self, item_VD: NDArray[np.float32], scorable_V: NDArray[np.bool_], coarse: Coarse | None = None) -> None:
         if item_VD.ndim != 2 or scorable_V.shape != item_VD.shape[:1] or item_VD.dtype != np.float32:
             raise AisleError(
                 f"an item matrix of {item_VD.dtype} {item_VD.shape} and a mask of {scorable_V.shape}; "
@@ -51,7 +52,7 @@ class ExactIndex:
                 hint="export the model again",
                 code="E034",
             )
-        self.item_VD, self.scorable_V = item_VD, scorable_V.astype(np.bool_)
+        self.item_VD, self.scorable_V, self.coarse = item_VD, scorable_V.astype(np.bool_), coarse
         self._closed = np.flatnonzero(~self.scorable_V)
         self._kept = threading.local()
 
@@ -80,6 +81,10 @@ class ExactIndex:
         return np.where(place_BK == NOTHING, NOTHING, item_N[place_BK] if len(item_N) else place_BK), score_BK
 
     def _all(self, vector_BD: NDArray[np.float32], k: int, closed: NDArray[np.int64]) -> Found:
+        if self.coarse is not None and self.coarse.fits(len(self.item_VD), k):
+            found = self.coarse.search(self.item_VD, vector_BD, k, closed)
+            if found is not None:
+                return found
         parts = []
         for start in range(0, len(self.item_VD), _MOST_ITEMS):
             stop = start + _MOST_ITEMS
@@ -130,7 +135,7 @@ def best_rows(score_PB: NDArray[np.float32], k: int) -> Found:
     row_BW = (np.arange(size)[None, :, None] * n_groups + group_BK[:, None, :]).reshape(n_columns, -1)
     score_BW = score_PB[row_BW, column_B1]
     place_BK = np.argpartition(score_BW, score_BW.shape[1] - k, axis=1)[:, score_BW.shape[1] - k :]
-    row_BK, score_BK = _by_key(score_BW[column_B1, place_BK], row_BW[column_B1, place_BK], k)
+    row_BK, score_BK = by_key(score_BW[column_B1, place_BK], row_BW[column_B1, place_BK], k)
     # Where a score left out equals the last one kept, the selections above chose between them at will.
     least_B1 = score_BK[:, -1:]
     tied_B = np.count_nonzero(score_BW >= least_B1, axis=1) > k
@@ -146,36 +151,6 @@ def _group_size(n_rows: int, k: int) -> int:
     while size < _GROUP and (2 * size) ** 2 * 5 * k <= n_rows:  # a row looked into costs about 5 times a group's maximum
         size *= 2
     return size
-
-
-def best_of(score_BN: NDArray[np.float32], item_BN: NDArray[np.int64], k: int) -> Found:
-    """Return the k best of N scored items a row, best first; equal scores go to the lower code.
-
-    Args:
-        score_BN: -inf for what is no item.
-        item_BN: the codes.
-        k: places; where N is smaller lists are filled up with -1.
-    """
-    width = min(k, score_BN.shape[1])
-    item_BK, score_BK = _by_key(score_BN, item_BN, width) if width else (item_BN[:, :0].astype(np.int64), score_BN[:, :0])
-    if width == k:
-        return item_BK, score_BK
-    room = ((0, 0), (0, k - width))
-    return np.pad(item_BK, room, constant_values=NOTHING), np.pad(score_BK, room, constant_values=-np.inf)
-
-
-def _by_key(score_BN: NDArray[np.float32], item_BN: NDArray[np.int64], k: int) -> Found:
-    """Choose by one whole number that sorts like the score, then like the item code downwards."""
-    bits_BN = (score_BN + np.float32(0)).view(np.uint32)  # -0 becomes 0: they are equal
-    order_BN = np.where(bits_BN >> 31, ~bits_BN, bits_BN | np.uint32(0x80000000))
-    key_BN = (order_BN.astype(np.uint64) << np.uint64(32)) | (_LOW_32 - item_BN.astype(np.uint64))
-    n = key_BN.shape[1]
-    key_BK = np.sort(np.partition(key_BN, n - k, axis=1)[:, n - k :], axis=1)[:, ::-1]
-    item_BK = (_LOW_32 - (key_BK & _LOW_32)).astype(np.int64)
-    order_BK = (key_BK >> np.uint64(32)).astype(np.uint32)
-    score_BK = np.where(order_BK >> 31, order_BK ^ np.uint32(0x80000000), ~order_BK).view(np.float32)
-    item_BK[score_BK == -np.inf] = NOTHING
-    return item_BK, score_BK
 
 
 def _plainly(score_BV: NDArray[np.float32], k: int) -> Found:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.bundle.exact import ExactIndex, Found, best_of
+from aisle.bundle.exact import ExactIndex
+from aisle.bundle.found import Found, best_of
 from aisle.bundle.index_config import NOTHING, IndexConfig, check_query, choose_codes
 from aisle.errors import AisleError
 

@@ -4,6 +4,8 @@ index.json     the kind, its parameters, and the size of the item matrix it was 
 scorable.npy   (V,) bool, the items that may be returned
 index.faiss    of "hnsw" and "ivf" only
 place.npy      (N,) int64, the item code of each place of index.faiss; only where some items cannot be scored
+coarse.onnx    of "exact" only, and not of small catalogues: the items in 7 bits, for a first look at all of them
+coarse.npy     (2 + D,) float32: what bounds their error, then how large a step of each dimension is
 """
 
 # V items of the catalogue   D width of a vector   S sample vectors
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aisle.bundle.coarse import Coarse, build_coarse
 from aisle.bundle.exact import ExactIndex
 from aisle.bundle.faiss_index import build_faiss, open_faiss
 from aisle.bundle.index_config import Index, IndexConfig, choose_kind
@@ -58,7 +61,9 @@ def build_index(
     np.save(folder / "scorable.npy", exact.scorable_V, allow_pickle=False)
     start = time.perf_counter()
     about: dict[str, Any] = {"format_version": FORMAT_VERSION, "kind": kind, "items": len(item_VD), "dim": item_VD.shape[1]}
-    if kind != "exact":
+    if kind == "exact":
+        about["coarse"] = build_coarse(item_VD, folder)
+    else:
         tune_SD = sample_SD[: max(1, len(sample_SD) // 2)]
         about["faiss"] = build_faiss(exact, dataclasses.replace(config, kind=kind), folder, tune_SD)
     about["config"] = dataclasses.asdict(config)
@@ -96,8 +101,9 @@ def open_index(folder: Path, item_VD: NDArray[np.float32]) -> Index:
             hint=_HINT,
             code="E032",
         )
-    exact = ExactIndex(item_VD, scorable_V)
-    return exact if kind == "exact" else open_faiss(folder, about, exact)
+    if kind == "exact":
+        return ExactIndex(item_VD, scorable_V, Coarse.open(folder))
+    return open_faiss(folder, about, ExactIndex(item_VD, scorable_V))
 
 
 def _check_matrix(item_VD: NDArray[np.float32], scorable_V: NDArray[np.bool_], sample_SD: NDArray[np.float32]) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.bundle.catalogue import Catalogue
-from aisle.bundle.exact import ExactIndex, best_of
+from aisle.bundle.exact import ExactIndex
+from aisle.bundle.found import best_of
 from aisle.bundle.index_config import NOTHING, Index, check_query
 from aisle.bundle.live_catalogue import LiveCatalogue
 from aisle.features.words import words_of
