@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,6 +18,7 @@ from aisle.bundle.question import Question
 from aisle.cli import bundle_lists
 from aisle.cli.main import main
 from aisle.dataset.reader import Dataset
+from aisle.errors import AisleError
 from aisle.experiment.recipe import load_recipe
 from aisle.experiment.run import train_run
 from aisle.export.bundle import export_run
@@ -50,6 +53,66 @@ def test_everybody_s_lists_are_written_in_parts_and_come_out_whole(
     answer = bundle.recommend([Question(user_id=users[7], k=4)])[0]
     assert table.filter(pl.col("user_id") == users[7])["item_id"].to_list() == [item.item_id for item in answer.items]
     assert [path.name for path in tmp_path.iterdir()] == [out.name], "nothing is left beside the table"
+
+
+def test_two_runs_at_once_do_not_mix_and_the_last_one_stays(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_lists, "_PART_SHOPPERS", 2)
+    bundle, out, real = Bundle.open(folder), tmp_path / "recs.parquet", bundle_lists._answers
+    users = bundle.users.decode(range(6))
+    begun: list[int] = []
+
+    def meanwhile(*given: Any) -> Any:
+        begun.append(len(begun))
+        if len(begun) == 2:  # the first run has written one part of three
+            assert bundle_lists.write_lists(bundle, users[3:], Question(k=2), out) == 6
+            assert pl.read_parquet(out)["user_id"].unique(maintain_order=True).to_list() == users[3:]
+        return real(*given)
+
+    monkeypatch.setattr(bundle_lists, "_answers", meanwhile)
+    assert bundle_lists.write_lists(bundle, users[:5], Question(k=3), out) == 15
+    assert pl.read_parquet(out)["user_id"].unique(maintain_order=True).to_list() == users[:5]
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_run_that_is_stopped_leaves_the_old_table_and_nothing_else(
+    stop: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_lists, "_PART_SHOPPERS", 2)
+    (tmp_path / "recs.csv").write_text("of yesterday")
+    bundle, real, begun = Bundle.open(folder), bundle_lists._answers, []
+
+    def stopped(*given: Any) -> Any:
+        begun.append(1)
+        if len(begun) == 2:
+            raise stop
+        return real(*given)
+
+    monkeypatch.setattr(bundle_lists, "_answers", stopped)
+    with pytest.raises((KeyboardInterrupt, AisleError)):
+        bundle_lists.write_lists(bundle, None, Question(k=3), tmp_path / "recs.csv")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("recs.csv", "of yesterday")]
+
+
+def test_the_table_is_on_disk_before_it_takes_its_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def note_sync(handle: int) -> None:
+        order.append(f"sync {os.fstat(handle).st_size if stat.S_ISREG(os.fstat(handle).st_mode) else 'folder'}")
+        fsync(handle)
+
+    def note_replace(self: Path, target: Path) -> Path:
+        order.append(f"replace {self.stat().st_size}")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    bundle_lists.write_lists(Bundle.open(folder), None, Question(k=3), tmp_path / "recs.parquet")
+    size = (tmp_path / "recs.parquet").stat().st_size
+    assert order == [f"sync {size}", f"replace {size}", "sync folder"]
 
 
 def test_lists_of_a_bundle_need_no_torch(folder: Path, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from aisle.bundle.bundle import Bundle
 from aisle.bundle.question import Answer, Item, Question
 from aisle.cli.output import print_json, print_table, row_progress
 from aisle.errors import AisleError
-from aisle.storage.atomic import storage_errors
+from aisle.storage.atomic import storage_errors, sync_folder
 
 _AT_ONCE = 64  # shoppers in one micro-batch
 _PART_SHOPPERS = 50_000  # whose lists are held in memory before they are written
@@ -90,24 +91,24 @@ def write_lists(bundle: Bundle, users: Sequence[int | str] | None, like: Questio
         raise AisleError(
             f"cannot write {out.name}: '{out.suffix}' is no format of ours", hint="use .parquet or .csv", code="E904"
         )
-    parts = out.with_name(f".{out.name}.parts")
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(parts, ignore_errors=True)
-        parts.mkdir()
-        try:
-            rows = _write_parts(bundle, users, like, parts)
-            partial = parts / f"all{out.suffix}"
-            table = pl.scan_parquet(parts / "*.parquet")
+        # Of this run alone and beside the table, whose file system it has to be on for the rename; removed whatever happens.
+        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+            parts, rows = _write_parts(bundle, users, like, Path(folder))
+            partial = Path(folder) / f"all{out.suffix}"
+            table = pl.scan_parquet(parts)
             table.sink_parquet(partial) if out.suffix == ".parquet" else table.sink_csv(partial)
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
             partial.replace(out)
-        finally:
-            shutil.rmtree(parts, ignore_errors=True)
+            sync_folder(out.parent)
     return rows
 
 
-def _write_parts(bundle: Bundle, users: Sequence[int | str] | None, like: Question, folder: Path) -> int:
-    total, rows = len(bundle.users) if users is None else len(users), 0
+def _write_parts(bundle: Bundle, users: Sequence[int | str] | None, like: Question, folder: Path) -> tuple[list[Path], int]:
+    """Write the lists of so many shoppers at a time; return the files in order, and how many rows they have."""
+    total, rows, parts = len(bundle.users) if users is None else len(users), 0, []
     with row_progress("recommend", "shoppers") as progress:
         for start in range(0, max(total, 1), _PART_SHOPPERS):
             some = range(start, min(start + _PART_SHOPPERS, total))
@@ -118,8 +119,9 @@ def _write_parts(bundle: Bundle, users: Sequence[int | str] | None, like: Questi
                 progress(start + len(table) // max(like.k, 1), total)
             progress(min(start + _PART_SHOPPERS, total), total)
             pl.DataFrame(table, schema=_schema(bundle), orient="row").write_parquet(folder / f"{start:012}.parquet")
+            parts.append(folder / f"{start:012}.parquet")
             rows += len(table)
-    return rows
+    return parts, rows
 
 
 def _schema(bundle: Bundle) -> dict[str, Any]:
