@@ -9,7 +9,7 @@ from aisle.errors import AisleError
 from aisle.features.histories import Histories
 from aisle.recommend.lists import Lists
 from aisle.recommend.recommender import recommend
-from aisle.recommend.rules import Gate, Rules, Shelf, cap_lists
+from aisle.recommend.rules import ALL, Gate, Rules, Shelf, cap_lists
 from aisle.schema.events import Event
 from tests.recommend.scorers import TableScorer, histories
 
@@ -98,7 +98,7 @@ def test_a_cap_looks_as_far_down_as_it_must() -> None:
     gate = Gate(category=category, cap=1)
     result = recommend(TableScorer(score), np.zeros(n, np.float32), np.array([0]), histories([]), k=2, gate=gate)
     assert result.item.tolist() == [0, n - 2]
-    assert result.removed["max_per_category"].tolist() == [n - 3]
+    assert result.removed["max_per_category"].tolist() == [9]  # of the 5 * 2 best
 
 
 @given(st.integers(0, 200), st.integers(1, 3), st.integers(1, 6))
@@ -121,6 +121,84 @@ def test_a_capped_list_is_that_of_a_walk_down_the_list(seed: int, cap: int, k: i
     got, passed_B = cap_lists(lists, category, cap, k)
     assert [item for item in got.place[0].tolist() if item >= 0] == expected
     assert passed_B.tolist() == [passed]
+
+
+def walked(order: list[int], category: np.ndarray, cap: int, k: int) -> list[int]:
+    """Walk down a whole order, with no thought of what it costs."""
+    kept: list[int] = []
+    for item in order:
+        alike = sum(category[other] == category[item] for other in kept)
+        if len(kept) < k and (category[item] < 0 or alike < cap):
+            kept.append(item)
+    return kept
+
+
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(1, 8))
+def test_a_capped_answer_is_that_of_a_walk_down_the_whole_catalogue(seed: int, cap: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(5, 150))
+    table = rng.integers(0, 40, (3, n)).astype(np.float32)  # many are equal
+    table[rng.random(table.shape) < 0.3] = OUT
+    popular = np.where(rng.random(n) < 0.2, OUT, rng.integers(0, 9, n)).astype(np.float32)
+    category = (rng.zipf(1.5, n) % 12 - 1).astype(np.int32)
+    scorer, known = TableScorer(table, frozenset({2})), histories(*[rng.integers(0, n, 5).tolist() for _ in range(3)])
+    candidates = None if rng.random() < 0.5 else rng.integers(0, n, n)
+    gates = [Gate(taken=known, category=category, cap=cap), Gate(taken=known)]
+    capped, whole = [
+        recommend(scorer, popular, np.arange(3), known, k=places, filter_seen=False, candidates=candidates, gate=gate)
+        for places, gate in zip((k, n), gates, strict=True)
+    ]
+    for row in range(3):
+        order, of_whole = whole.item[whole.row == row].tolist(), np.flatnonzero(whole.row == row)
+        expected = walked(order, category, cap, k)
+        assert capped.item[capped.row == row].tolist() == expected
+        at = of_whole[[order.index(item) for item in expected]]
+        assert capped.score[capped.row == row].tolist() == whole.score[at].tolist()
+        assert capped.from_model[capped.row == row].tolist() == whole.from_model[at].tolist()
+
+
+@dataclasses.dataclass
+class Shelves:
+    """Makes lists in order of the item code, and counts the items that it was made to list."""
+
+    n_items: int
+    looked_at: int = 0
+
+    def __call__(self, places: int, rows: slice = ALL, open_N: np.ndarray | None = None, /) -> Lists:
+        item = np.arange(self.n_items) if open_N is None else np.flatnonzero(open_N)
+        listed = len(range(*rows.indices(2))) * min(places, len(item))
+        self.looked_at += listed
+        place = np.full((len(range(*rows.indices(2))), places), -1, np.int32)
+        place[:, : len(item)] = item[:places]
+        return Lists(place, np.zeros(place.shape, np.float32), place >= 0)
+
+
+def looked_at(category: np.ndarray, cap: int, k: int) -> tuple[list[int], int]:
+    """The list of two who ask, and how many items each of them cost."""
+    shelves = Shelves(len(category))
+    lists, _ = Gate(category=category.astype(np.int32), cap=cap).capped(shelves, k, np.arange(len(category)))
+    assert lists.place[0].tolist() == lists.place[1].tolist()
+    return [place for place in lists.place[0].tolist() if place >= 0], shelves.looked_at // 2
+
+
+def test_a_cap_that_cannot_be_filled_looks_no_further_once_every_category_has_its_fill() -> None:
+    category = np.arange(100_000) % 20
+    assert looked_at(category, 1, 500) == (list(range(20)), 5 * 500)
+
+
+def test_a_cap_looks_among_what_is_still_open_alone() -> None:
+    category = np.concatenate([np.arange(99_970) % 19, np.full(30, 19)])  # the rarest category stands last
+    # The first 5 * 500 close 19 categories; the next look finds what they gave and the 30.
+    assert looked_at(category, 1, 500) == ([*range(19), 99_970], 5 * 500 + 19 + 30)
+
+
+def test_what_a_cap_looks_at_does_not_grow_with_the_catalogue() -> None:
+    for n in (20_000, 100_000, 400_000):  # long-tailed: most of the items lie in a few categories
+        category = np.random.default_rng(0).zipf(2, n) % 2_000
+        expected = np.sort(np.unique(category, return_index=True)[1])[:500].tolist()  # the first of each
+        found, looked = looked_at(category, 1, 500)
+        assert found == expected
+        assert looked <= (5 + 20) * 500  # two looks
 
 
 @given(st.integers(0, 200))

@@ -3,7 +3,8 @@
 With an exact index they are the same by construction; with an approximate one up to its recall.
 """
 
-# B shoppers   D width   V items   F items fetched   K places in a list
+# B shoppers   M of them whom the model knows   R lists with empty places   D width   V items   N open ones   P popular ones
+# F items fetched   K places in a list
 
 from __future__ import annotations
 
@@ -16,16 +17,14 @@ from numpy.typing import NDArray
 from aisle.bundle.index_config import Index
 from aisle.bundle.scorer_vectors import Asker
 from aisle.features.histories import Histories
+from aisle.features.pairs import contains, pairs
 from aisle.recommend.knowledge import Knowledge, Shoppers, Told, place_items
 from aisle.recommend.lists import Lists
 from aisle.recommend.reasons import explain
 from aisle.recommend.recommender import Recommendations
-from aisle.recommend.rules import Gate, Rules
+from aisle.recommend.rules import ALL, Gate, Rules
 from aisle.recommend.scorer import Scorer
-from aisle.recommend.seen import is_seen
 from aisle.recommend.topk import NOTHING
-
-_POPULAR_AT_ONCE = 512
 
 
 class Vectors(Scorer, Protocol):
@@ -44,11 +43,13 @@ class Nearest:
         scorer: the model.
         index: over its items.
         popular_P: (P,) int64 items that may be recommended as popular ones, the most popular first.
+        rank_V: (V,) int32 the place of each item among them; P for one that is not.
     """
 
     scorer: Vectors
     index: Index
-    popular_P: NDArray[np.int64]  # noqa: N815 - shape letter
+    popular_P: NDArray[np.int64]  # noqa: N815 - shape letters
+    rank_V: NDArray[np.int32]  # noqa: N815
 
     @classmethod
     def of(cls, scorer: Vectors, index: Index, fallback_V: NDArray[np.float32]) -> Nearest:
@@ -60,7 +61,30 @@ class Nearest:
             fallback_V: popularity, -inf for what is never recommended.
         """
         order = np.argsort(-fallback_V, kind="stable")
-        return cls(scorer, index, order[fallback_V[order] > -np.inf])
+        popular_P = order[fallback_V[order] > -np.inf]
+        return cls(scorer, index, popular_P, _ranks(popular_P, len(fallback_V)))
+
+    def most_popular(self, count: int, open_V: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        """Return the most popular of the open items, at most so many; the work is that of what is open, or of `count`.
+
+        Args:
+            count: how many.
+            open_V: (V,) which items; None = all.
+        """
+        if open_V is None:
+            return self.popular_P[:count]
+        n_open = int(np.count_nonzero(open_V))
+        reach = 2 * count * len(open_V) // max(n_open, 1)  # enough, but where what is open is less popular than the rest
+        if reach <= n_open:
+            item_P = self.popular_P[:reach]
+            item_P = item_P[open_V[item_P]]
+            if len(item_P) >= count:
+                return item_P[:count]
+        rank_N = self.rank_V[np.flatnonzero(open_V)]
+        rank_N = rank_N[rank_N < len(self.popular_P)]
+        if len(rank_N) > count:
+            rank_N = np.partition(rank_N, count)[:count]
+        return self.popular_P[np.sort(rank_N)]
 
     def tell(
         self,
@@ -85,8 +109,7 @@ class Nearest:
         gate = knowledge.gate(rules, shoppers)
         seen = (shoppers.known if shoppers.seen is None else shoppers.seen) if filter_seen else None
         search = _Search(self, knowledge, shoppers, gate.left_out(seen), _open(gate, allowed_V))
-        capped = gate.cap is not None
-        lists = gate.capped(search.lists, k, np.arange(len(knowledge.fallback)))[0] if capped else search.lists(k)
+        lists = gate.capped(search.lists, k, np.arange(len(knowledge.fallback)))[0] if gate.cap else search.lists(k)
         flat = _flatten(lists)
         item_BK = place_items(flat, len(shoppers))
         return Told(flat, explain(self.scorer, f"from {knowledge.name}", shoppers.user, shoppers.known, item_BK))
@@ -103,57 +126,75 @@ class _Search:
         left_out: Histories | None,
         open_V: NDArray[np.bool_] | None,
     ) -> None:
-        self.nearest, self.fallback_V, self.left_out, self.open_V = nearest, knowledge.fallback, left_out, open_V
-        self.n_shoppers = len(shoppers)
+        self.nearest, self.fallback_V, self.open_V = nearest, knowledge.fallback, open_V
+        self.n_shoppers, self.n_items = len(shoppers), len(knowledge.fallback)
+        self.gone = np.zeros(0, np.int64) if left_out is None else pairs(left_out, self.n_items)  # (row, item), each once
+        self.gone_B = np.bincount(self.gone // max(self.n_items, 1), minlength=len(shoppers))
         self.row_M = np.flatnonzero(nearest.scorer.knows(shoppers.user, shoppers.known))  # whom the model knows
-        everybody = len(self.row_M) == len(shoppers)
-        known = shoppers.known if everybody else shoppers.known.take(self.row_M)
-        self.left_out_M = left_out if left_out is None or everybody else left_out.take(self.row_M)
+        known = shoppers.known if len(self.row_M) == len(shoppers) else shoppers.known.take(self.row_M)
         self.vector_MD, self.constant_M = nearest.scorer.asker.ask(shoppers.user[self.row_M], known)
 
-    def lists(self, places: int) -> Lists:
-        """Return lists of so many places, the model's items first, then popular ones."""
-        n_items = len(self.fallback_V)
-        places = min(places, n_items)
-        place_BK = np.full((self.n_shoppers, places), NOTHING, np.int32)
-        score_BK = np.full((self.n_shoppers, places), -np.inf, np.float32)
-        if len(self.row_M):
-            item_MK, score_MK = self._modelled(places, n_items)
-            place_BK[self.row_M, : item_MK.shape[1]], score_BK[self.row_M, : item_MK.shape[1]] = item_MK, score_MK
+    def lists(self, places: int, rows: slice = ALL, open_V: NDArray[np.bool_] | None = None) -> Lists:
+        """Return lists of so many places, the model's items first, then popular ones; see `recommend.rules.Make`."""
+        first, end, _ = rows.indices(self.n_shoppers)
+        if self.open_V is not None:
+            open_V = self.open_V if open_V is None else open_V & self.open_V
+        places = min(places, self.n_items)
+        place_BK = np.full((end - first, places), NOTHING, np.int32)
+        score_BK = np.full((end - first, places), -np.inf, np.float32)
+        inside = slice(*np.searchsorted(self.row_M, [first, end]).tolist())
+        row_M = self.row_M[inside]
+        if len(row_M):
+            item_MK, score_MK = self._modelled(inside, places, open_V)
+            place_BK[row_M - first, : item_MK.shape[1]], score_BK[row_M - first, : item_MK.shape[1]] = item_MK, score_MK
         lists = Lists(place_BK, score_BK, place_BK != NOTHING)
-        for row in np.flatnonzero((place_BK == NOTHING).any(axis=1)):
-            self._fill(lists, int(row))
+        self._fill(lists, first, open_V)
         return lists
 
-    def _modelled(self, places: int, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        left_out = self.left_out_M
-        most_left_out = 0 if left_out is None else int(left_out.lengths.max(initial=0))
-        fetched = min(places + most_left_out, n_items)
-        item_MF, score_MF = self.nearest.index.search(self.vector_MD, fetched, self.open_V)
-        if most_left_out and left_out is not None:
-            gone_MF = is_seen(item_MF, left_out, n_items)
+    def _modelled(
+        self, inside: slice, places: int, open_V: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the items and scores of the model, for some of the shoppers whom it knows."""
+        row_M = self.row_M[inside]
+        most_gone = int(self.gone_B[row_M].max(initial=0))
+        item_MF, score_MF = self.nearest.index.search(self.vector_MD[inside], min(places + most_gone, self.n_items), open_V)
+        if most_gone:
+            gone_MF = contains(self.gone, row_M[:, None] * self.n_items + item_MF)
             item_MF, score_MF = np.where(gone_MF, NOTHING, item_MF), np.where(gone_MF, -np.inf, score_MF)
             order_MF = np.argsort(item_MF == NOTHING, axis=1, kind="stable")[:, :places]
             item_MF, score_MF = np.take_along_axis(item_MF, order_MF, 1), np.take_along_axis(score_MF, order_MF, 1)
         if self.constant_M is not None:
-            score_MF = score_MF + self.constant_M[:, None]
+            score_MF = score_MF + self.constant_M[inside, None]
         return item_MF[:, :places], score_MF[:, :places].astype(np.float32)
 
-    def _fill(self, lists: Lists, row: int) -> None:
-        """Put popular items into the empty places at the end of one list."""
-        place_K = lists.place[row]
-        filled = int(np.count_nonzero(place_K != NOTHING))
-        gone = place_K[:filled] if self.left_out is None else np.concatenate([place_K[:filled], self.left_out.row(row)])
-        for start in range(0, len(self.nearest.popular_P), _POPULAR_AT_ONCE):
-            item_P = self.nearest.popular_P[start : start + _POPULAR_AT_ONCE]
-            if self.open_V is not None:
-                item_P = item_P[self.open_V[item_P]]
-            item_P = item_P[~np.isin(item_P, gone)][: len(place_K) - filled]
-            end = filled + len(item_P)
-            place_K[filled:end], lists.score[row, filled:end] = item_P, self.fallback_V[item_P]
-            filled = end
-            if filled == len(place_K):
-                break
+    def _fill(self, lists: Lists, first: int, open_V: NDArray[np.bool_] | None) -> None:
+        """Put popular items into the empty places at the end of the lists, in place; `first` is the shopper of the first."""
+        row_R = np.flatnonzero((lists.place == NOTHING).any(axis=1))
+        if not len(row_R):
+            return
+        places = lists.place.shape[1]
+        item_P = self.nearest.most_popular(places + int(self.gone_B[first + row_R].max()), open_V)
+        row, place = np.nonzero(lists.place[row_R] != NOTHING)
+        placed = np.sort((first + row_R[row]) * self.n_items + lists.place[row_R[row], place])
+        start, size = 0, 2 * places  # few have met much of what is popular
+        while len(row_R) and start < len(item_P):
+            some_P = item_P[start : start + size]
+            pair_RP = (first + row_R)[:, None] * self.n_items + some_P
+            free_RP = ~(contains(self.gone, pair_RP) | contains(placed, pair_RP))
+            filled_R1 = np.count_nonzero(lists.place[row_R] != NOTHING, axis=1)[:, None]
+            place_RP = filled_R1 + np.cumsum(free_RP, axis=1) - 1
+            row, at = np.nonzero(free_RP & (place_RP < places))
+            lists.place[row_R[row], place_RP[row, at]] = some_P[at]
+            lists.score[row_R[row], place_RP[row, at]] = self.fallback_V[some_P[at]]
+            row_R = row_R[place_RP[:, -1] + 1 < places]
+            start, size = start + size, 2 * size
+
+
+def _ranks(popular_P: NDArray[np.int64], n_items: int) -> NDArray[np.int32]:
+    """Return the place of each item in an order, and the length of the order for those that are not in it."""
+    rank_V = np.full(n_items, len(popular_P), np.int32)
+    rank_V[popular_P] = np.arange(len(popular_P), dtype=np.int32)
+    return rank_V
 
 
 def _open(gate: Gate, allowed_V: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

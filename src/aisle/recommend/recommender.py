@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aisle.features.histories import Histories
 from aisle.recommend.answer import BLOCK_CELLS, answer, answer_items, blocks, check_no_nan
 from aisle.recommend.lists import Lists, best, fill_up
-from aisle.recommend.rules import Counts, Gate
+from aisle.recommend.rules import ALL, Counts, Gate
 from aisle.recommend.scorer import Scorer
 from aisle.recommend.seen import hide, is_seen
 from aisle.recommend.topk import NOTHING
@@ -123,8 +123,15 @@ def _lists(  # noqa: PLR0913, PLR0917 - the parts of one block
         _hide_in_pool(score_BN, seen, pool_N, whole=question.whole, n_items=n_items)
     removed = gate.strike(score_BN, pool_N, n_items)
 
-    def make(places: int) -> Lists:
-        return fill_up(best(score_BN, places, modelled_B), pool_N, question.open_V, gate.left_out(seen))
+    left_out = gate.left_out(seen)
+
+    def make(places: int, rows: slice = ALL, open_N: NDArray[np.bool_] | None = None) -> Lists:
+        score_RN, open_V = score_BN[rows], question.open_V
+        left_out_R = left_out if left_out is None or rows == ALL else left_out.take(np.arange(len(user_B))[rows])
+        if open_N is not None:
+            score_RN, open_V = np.where(open_N, score_RN, -np.inf), open_V.copy()
+            open_V[pool_N[~open_N]] = -np.inf
+        return fill_up(best(score_RN, places, modelled_B[rows]), pool_N, open_V, left_out_R)
 
     lists, passed = gate.capped(make, k, pool_N)
     return _flatten(lists, pool_N, first_row, removed | passed)

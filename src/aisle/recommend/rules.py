@@ -7,9 +7,8 @@ Rules hold for what the model names and for what fills short lists alike, and sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,9 @@ from aisle.recommend.seen import is_seen
 from aisle.recommend.topk import NOTHING
 from aisle.schema.events import Event
 
+ALL = slice(None)  # every shopper of a question
 Counts = dict[str, NDArray[np.int64]]
+_WIDER = 5  # times the length of a list are looked at first for one with a cap
 _Number = TypeVar("_Number", np.float32, np.int32)
 
 
@@ -77,6 +78,19 @@ class Shelf:
     available: NDArray[np.float32] | None = None
     price: NDArray[np.float32] | None = None
     category: NDArray[np.int32] | None = None
+
+
+class Make(Protocol):
+    """Makes filled-up lists for the shoppers of a question."""
+
+    def __call__(self, places: int, rows: slice = ALL, open_N: NDArray[np.bool_] | None = None, /) -> Lists:
+        """Return lists of so many places.
+
+        Args:
+            places: how many; lists are shorter where there is nothing more.
+            rows: whose lists.
+            open_N: (N,) the only items of the pool that may stand in them; None = all.
+        """
 
 
 @dataclass(frozen=True)
@@ -156,24 +170,49 @@ class Gate:
             return self.taken if seen is None else seen
         return together(seen, self.taken)
 
-    def capped(self, make: Callable[[int], Lists], k: int, pool_N: NDArray[np.int64]) -> tuple[Lists, Counts]:
+    def capped(self, make: Make, k: int, pool_N: NDArray[np.int64]) -> tuple[Lists, Counts]:
         """Return lists of k places with at most `cap` of a category: the best that are allowed, in their order.
 
+        Items of a category that has its `cap` are not looked at again, and no more is asked for once nothing of the others is
+        left; so what is looked at does not grow with the catalogue where a few categories hold most of it.
+
         Args:
-            make: makes filled-up lists of as many places as it is asked for.
+            make: makes the lists that are cut down.
             k: places of a list.
             pool_N: (N,) the item codes that places stand for.
+
+        Returns:
+            The lists; and how many of each shopper's 5 k best items were passed over before the list was complete.
         """
         if self.cap is None or self.category is None:
             return make(k), {}
-        width = min(len(pool_N), 5 * k)
+        category_N, width = self.category[pool_N], min(len(pool_N), _WIDER * k)
+        lists = make(width)
+        capped, passed_B = cap_lists(lists, category_N, self.cap, k)
+        unfinished_B = (capped.place == NOTHING).any(axis=1) & (lists.place != NOTHING).all(axis=1)
+        for row in np.flatnonzero(unfinished_B).tolist() if width < len(pool_N) else ():
+            self._further(make, category_N, capped, row, width)
+        return capped, {"max_per_category": passed_B}
+
+    def _further(self, make: Make, category_N: NDArray[np.int32], capped: Lists, row: int, width: int) -> None:
+        """Look on for one list that the first `width` items have not completed, in place."""
+        assert self.cap is not None
+        one, k = slice(row, row + 1), capped.place.shape[1]
         while True:
-            lists = make(width)
-            capped, passed_B = cap_lists(lists, self.category[pool_N], self.cap, k)
-            complete_B = (capped.place != NOTHING).all(axis=1) | (lists.place == NOTHING).any(axis=1)
-            if width == len(pool_N) or complete_B.all():
-                return capped, {"max_per_category": passed_B}
-            width = min(len(pool_N), 4 * width)
+            kept = capped.place[row][capped.place[row] != NOTHING]
+            code, count = np.unique(category_N[kept], return_counts=True)
+            open_N = ~np.isin(category_N, code[(count >= self.cap) & (code >= 0)])
+            open_N[kept] = True
+            n_open = int(np.count_nonzero(open_N))
+            if n_open == len(kept):
+                return
+            width = min(4 * width, n_open)
+            lists = make(width, one, open_N)
+            found, _ = cap_lists(lists, category_N, self.cap, k)
+            for name in ("place", "score", "from_model"):
+                getattr(capped, name)[row, : found.place.shape[1]] = getattr(found, name)[0]
+            if width == n_open or (found.place != NOTHING).all() or (lists.place == NOTHING).any():
+                return
 
 
 def cap_lists(lists: Lists, category_N: NDArray[np.int32], cap: int, k: int) -> tuple[Lists, NDArray[np.int64]]:
