@@ -19,6 +19,7 @@ from aisle.logs.recipe import builtin_log_recipes
 from aisle.models.candidate_fm import CandidateFMConfig
 from aisle.recommend.rules import Rules
 from aisle.train.config import TrainConfig
+from tests import first_day
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -80,6 +81,12 @@ def test_both_readmes_show_the_same_commands_and_the_same_numbers() -> None:
         assert blocks(english, language) == blocks(chinese, language)
     numbers = [re.findall(r"\d*\.?\d+", line) for line in english.read_text().splitlines() if line.startswith("|")]
     assert numbers == [re.findall(r"\d*\.?\d+", line) for line in chinese.read_text().splitlines() if line.startswith("|")]
+
+
+def test_the_first_day_starts_the_image_as_its_page_does() -> None:
+    """And `make test-image` runs that line."""
+    (start,) = [line for line in first_day.commands() if line.startswith("docker run ")]
+    assert f"    {start}\n" in (ROOT / "docs" / "image.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,14 +1,18 @@
-"""The notebook of the first day runs from its first cell to its last, and is committed without what it printed."""
+"""The first day: the notebook runs from its first cell to its last, and what the README has a colleague type besides."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+from tests import first_day
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "baseline.ipynb"
 _TIMEOUT_S = 900  # a cell's, on a busy machine; the whole notebook takes about two minutes on two idle cores
@@ -40,13 +44,21 @@ def test_the_pages_and_folders_that_it_names_exist() -> None:
         assert (NOTEBOOK.parent.parent / name).exists(), name
 
 
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """The notebook with its outputs, and the folder in which `runs/notebook` lies now."""
+    notebook, place = read(), tmp_path_factory.mktemp("first-day")
+    (place / "notebooks").mkdir()
+    where = {"metadata": {"path": str(place / "notebooks")}}
+    NotebookClient(notebook, timeout=_TIMEOUT_S, kernel_name="python3", resources=where).execute()
+    return notebook, place
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("ignore")  # of the notebook's machinery; our code runs in the kernel
-def test_it_runs_and_its_leaderboard_holds_real_numbers(tmp_path: Path) -> None:
-    notebook, folder = read(), tmp_path / "notebooks"
-    folder.mkdir()
-    NotebookClient(notebook, timeout=_TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+def test_it_runs_and_its_leaderboard_holds_real_numbers(done: tuple[Any, Path]) -> None:
+    notebook, _ = done
     board = {
         line.split("  ")[0]: [float(number) for number in re.findall(r"0\.\d{4}", line)]
         for line in printed(notebook, "leaderboard").splitlines()
@@ -61,4 +73,17 @@ def test_it_runs_and_its_leaderboard_holds_real_numbers(tmp_path: Path) -> None:
     assert "item-knn is better" in printed(notebook, "comparison")
     pictures = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
     assert len(pictures) == 4
-    assert (tmp_path / "runs" / "notebook" / "ncf" / "metrics.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("ignore")
+def test_the_readmes_first_day_finds_nothing_wrong_and_the_same_bits(done: tuple[Any, Path]) -> None:
+    """The lines with docker are run by `make test-image`."""
+    doctor, reproduce = first_day.of_aisle()
+    assert (doctor, reproduce[0]) == (["doctor"], "reproduce")
+    for words, told in ((doctor, "0 errors"), (reproduce, "identical: ")):
+        command = [sys.executable, "-m", "aisle.cli.main", *words]
+        ended = subprocess.run(command, cwd=done[1], capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert told in ended.stdout

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import first_day
 from tests.image.engine import Compose, address, docker, http, inspected, logs, run, ssh, wait_healthy
 
 pytestmark = pytest.mark.image
@@ -177,12 +178,14 @@ def test_the_memory_limit_holds(team: Compose) -> None:
 
 
 def test_teams_start_it_exactly_so(lab_image: str, containers: list[str], keys: Path) -> None:
-    """`docker run -d -p 8888:8888 -p 2222:22 --name rec-env pytorch-cuda:v2.7`, with --gpus all where there is one: not here."""
+    """As the README says, without --gpus all: there is none here."""
+    start, ask_for_the_token = (line for line in first_day.commands() if line.startswith(("docker run ", "docker logs ")))
     docker("tag", lab_image, "pytorch-cuda:v2.7")
-    containers.append(docker("run", "-d", "-p", "8888:8888", "-p", "2222:22", "--name", "rec-env", "pytorch-cuda:v2.7"))
+    containers.append(run(*start.replace(" --gpus all ", " ").split()).stdout.strip())
     wait_healthy("rec-env")
     assert http("http://127.0.0.1:8888/api/contents")[0] == 403
     token = docker("exec", "rec-env", "cat", TOKEN_FILE)
+    assert run("bash", "-c", ask_for_the_token).stdout.strip().endswith(token)
     assert http("http://127.0.0.1:8888/api/contents", Authorization=f"token {token}")[0] == 200
     assert "no public key yet" in logs("rec-env")
     assert ssh(("127.0.0.1", 2222), "true", key=keys / "ours").returncode == 255

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests import first_day
 from tests.image.engine import Compose, address, docker, http, inspected, logs
 
 pytestmark = pytest.mark.image
@@ -41,11 +42,13 @@ def service(team: Compose, bundle: str) -> tuple[str, str]:
     return f"http://{host}:{port}", key[1]
 
 
-def test_the_baseline_notebook_runs_from_its_first_cell_to_its_last(team: Compose) -> None:
+def test_the_baseline_notebook_runs_from_its_first_cell_to_its_last_and_then_again(team: Compose) -> None:
     team.do("lab", "bash", "-c", "cd notebooks && jupyter-execute baseline.ipynb --output /workspace/logs/done.ipynb")
     done = json.loads(team.do("lab", "cat", "/workspace/logs/done.ipynb"))
     cells = [cell for cell in done["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    (reproduce,) = [words for words in first_day.of_aisle() if words[0] == "reproduce"]
+    assert "identical: " in team.do("lab", "aisle", *reproduce)
     team.do("lab", "rm", "-rf", "/workspace/runs/notebook")
 
 
