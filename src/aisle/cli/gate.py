@@ -117,7 +117,10 @@ def _served_results(bundle: Path, run: Path, new: Evaluation, *, allow_new_data:
             hint="pass --allow-new-data to ask the bundle the questions of the run, or train on the bundle's dataset",
             code="E047",
         )
-    return retest(Bundle.open(bundle, check=False), read_run(run)), _AGAIN
+    again = retest(Bundle.open(bundle, check=False), read_run(run))
+    return again.evaluation, _AGAIN + (
+        f" (whether it learned some of the answers is not known: {again.unchecked})" if again.unchecked else ""
+    )
 
 
 def _differing(old: Evaluation | None, new: Evaluation) -> str:
