@@ -60,7 +60,7 @@ def test_what_is_among_the_best_is_looked_at_again_however_the_numbers_lie(
     item_VD = (rng.integers(-values, values + 1, (V, D)) * size_D).astype(np.float32)
     vector_BD = (rng.standard_normal((queries, D)) / size_D).astype(np.float32)
     coarse = built(item_VD, tmp_path_factory.mktemp("coarse"))
-    row_M, item_M = coarse._candidates(vector_BD, V, k, NOBODY)
+    row_M, item_M = coarse._candidates(vector_BD, V, k, NOBODY, (NOBODY, NOBODY))
     score_BV = vector_BD.astype(np.float64) @ item_VD.T.astype(np.float64)
     for row in range(queries):
         kth = np.sort(score_BV[row])[-k]
@@ -86,7 +86,7 @@ def test_where_it_tells_too_little_everything_is_scored(tmp_path: Path) -> None:
     item_VD = np.ones((V, D), np.float32) + np.linspace(0, 1e-4, V, dtype=np.float32)[:, None]
     plain, coarse = both(item_VD, tmp_path)
     assert coarse.coarse is not None
-    assert coarse.coarse.search(item_VD, item_VD[:2], 5, NOBODY) is None
+    assert coarse.coarse.search(item_VD, item_VD[:2], 5, NOBODY, NOBODY) is None
     np.testing.assert_array_equal(coarse.search(item_VD[:2], 5)[0], plain.search(item_VD[:2], 5)[0])
     assert coarse.search(np.zeros((1, D), np.float32), 3)[0].tolist() == [[0, 1, 2]]
 
@@ -95,10 +95,10 @@ def test_one_alone_gets_to_the_bit_what_it_gets_among_others(tmp_path: Path) -> 
     simulated = simulate_vectors(V, D)
     coarse = built(simulated.item_VD, tmp_path)
     shoppers_BD = simulate_shoppers(simulated, 40)
-    together = coarse.search(simulated.item_VD, shoppers_BD, 10, NOBODY)
+    together = coarse.search(simulated.item_VD, shoppers_BD, 10, NOBODY, NOBODY)
     assert together is not None
     for row in range(40):
-        alone = coarse.search(simulated.item_VD, shoppers_BD[row : row + 1], 10, NOBODY)
+        alone = coarse.search(simulated.item_VD, shoppers_BD[row : row + 1], 10, NOBODY, NOBODY)
         assert alone is not None
         np.testing.assert_array_equal(alone[0][0], together[0][row])
         np.testing.assert_array_equal(alone[1][0], together[1][row])

@@ -260,3 +260,36 @@ def test_product_codes_of_too_few_items_are_refused(tmp_path: Path) -> None:
     item_VD = np.eye(20, dtype=np.float32)
     with pytest.raises(AisleError, match="E031"):
         build_index(item_VD, np.ones(20, np.bool_), IndexConfig("ivf", codes="pq"), tmp_path, item_VD)
+
+
+def test_what_is_left_out_of_one_list_stands_in_the_others(
+    built: tuple[Index, Path], shoppers: NDArray[np.float32], scorable: NDArray[np.bool_]
+) -> None:
+    index, _ = built
+    allowed_V = scorable.copy()
+    allowed_V[::7] = False
+    for allowed in (None, allowed_V):
+        first_BK = index.search(shoppers, 10, allowed)[0]
+        left_out = np.sort((np.arange(0, 60, 2)[:, None] * V + first_BK[::2, :4]).ravel())  # the first four, of every second list
+        item_BK, score_BK = index.search(shoppers, 6, allowed, left_out)
+        longer_BK = index.search(shoppers, 10, allowed)[0]
+        if index.kind == "exact":
+            np.testing.assert_array_equal(item_BK[::2], longer_BK[::2, 4:])
+            np.testing.assert_array_equal(item_BK[1::2], longer_BK[1::2, :6])
+        rows = np.arange(60)[:, None] * V + item_BK
+        assert not np.isin(rows, left_out).any()
+        assert (item_BK >= 0).all()
+        assert (np.diff(score_BK, axis=1) <= 0).all()
+
+
+def test_a_filter_that_cannot_change_is_looked_through_once(built: tuple[Index, Path], shoppers: NDArray[np.float32]) -> None:
+    index, _ = built
+    allowed_V = np.random.default_rng(5).random(V) < 0.95
+    changing = index.search(shoppers, 10, allowed_V)
+    allowed_V.setflags(write=False)
+    for _ in range(2):
+        np.testing.assert_array_equal(index.search(shoppers, 10, allowed_V)[0], changing[0])
+    other_V = ~allowed_V
+    other_V.setflags(write=False)
+    assert allowed_V[index.search(shoppers, 10, allowed_V)[0]].all()
+    assert other_V[index.search(shoppers, 10, other_V)[0]].all()

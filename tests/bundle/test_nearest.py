@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from aisle.bundle.exact import ExactIndex
-from aisle.bundle.found import Found
-from aisle.bundle.nearest import Nearest
+from aisle.bundle.nearest import Asked, Nearest
 from aisle.bundle.scorer_vectors import VectorScorer
 from aisle.features.histories import Histories
 from aisle.recommend.knowledge import Knowledge, Memory, Shoppers, Told, tell
@@ -39,19 +38,6 @@ class Table:
         return self.user_UD[user_B], None
 
 
-@dataclass
-class Watched:
-    """An index that writes down how many items it was asked for."""
-
-    base: ExactIndex
-    asked: list[int] = field(default_factory=list)
-    kind: str = "exact"
-
-    def search(self, vector_BD: NDArray[np.float32], k: int, allowed_V: NDArray[np.bool_] | None = None) -> Found:
-        self.asked.append(k)
-        return self.base.search(vector_BD, k, allowed_V)
-
-
 class Counted(np.ndarray[Any, Any]):
     """An array that counts how many of its elements are read by index."""
 
@@ -73,7 +59,6 @@ class Shop:
 
     nearest: Nearest
     knowledge: Knowledge
-    index: Watched
 
     @classmethod
     def of(cls, n_items: int, seed: int = 0, n_users: int = 3) -> Shop:
@@ -89,14 +74,13 @@ class Shop:
             category=rng.integers(-1, 4, n_items).astype(np.int32),
         )
         knowledge = Knowledge("table", fallback_V, shelf, Rules(), MEMORY)
-        index = Watched(ExactIndex(item_VD, scorable_V))
-        return cls(Nearest.of(scorer, index, fallback_V), knowledge, index)
+        return cls(Nearest.of(scorer, ExactIndex(item_VD, scorable_V), fallback_V), knowledge)
 
     def both(self, shoppers: Shoppers, k: int, allowed_V: NDArray[np.bool_] | None, rules: Rules, seen: bool) -> list[Told]:
         allowed = None if allowed_V is None else np.flatnonzero(allowed_V)
         scorer = self.nearest.scorer
         return [
-            self.nearest.tell(self.knowledge, shoppers, k=k, filter_seen=seen, allowed_V=allowed_V, rules=rules),
+            self.nearest.tell(self.knowledge, shoppers, Asked(k, seen, allowed_V, rules)),
             tell(scorer, self.knowledge, shoppers, k=k, filter_seen=seen, allowed=allowed, rules=rules),
         ]
 
@@ -133,7 +117,7 @@ def test_filling_a_list_looks_at_what_the_filter_leaves_and_not_at_the_catalogue
     nearest = counted(shop.nearest)
     Counted.read = 0
     strangers = Shoppers(np.full(3, -1), Histories.empty(3), None)
-    lists = nearest.tell(shop.knowledge, strangers, k=500, allowed_V=allowed_V).lists
+    lists = nearest.tell(shop.knowledge, strangers, Asked(500, allowed_V=allowed_V)).lists
     open_ones = np.flatnonzero(allowed_V & (shop.knowledge.fallback > -np.inf))
     assert len(lists) == 3 * min(500, len(open_ones))
     assert Counted.read <= 3 * n_open  # once for all who ask
@@ -144,12 +128,33 @@ def test_filling_a_list_from_the_whole_catalogue_looks_at_its_most_popular_items
     nearest = counted(shop.nearest)
     for rules, most in ((Rules(), 10), (Rules(available_only=True), 100)):  # half of the items are available
         Counted.read = 0
-        assert len(nearest.tell(shop.knowledge, Shoppers(np.array([-1]), Histories.empty(1), None), rules=rules).lists) == 10
+        assert (
+            len(nearest.tell(shop.knowledge, Shoppers(np.array([-1]), Histories.empty(1), None), Asked(rules=rules)).lists) == 10
+        )
         assert Counted.read <= most
 
 
-def test_a_history_asks_for_as_many_more_as_it_has_distinct_items() -> None:
-    shop = Shop.of(1_000)
-    known = histories([5, 6, 7] * 67, [8])  # 201 events with 3 items
-    shop.nearest.tell(shop.knowledge, Shoppers(np.array([0, 1]), known, None), k=10)
-    assert shop.index.asked == [10 + 3]
+@given(st.integers(0, 10_000))
+def test_who_asks_for_something_else_gets_what_they_get_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shop = Shop.of(int(rng.integers(1, 60)), seed)
+    n_items = len(shop.knowledge.fallback)
+    rows = [rng.integers(0, n_items, rng.integers(0, 9)).tolist() for _ in range(6)]
+    shoppers = Shoppers(np.array([0, 1, -1, 2, -1, 1]), histories(*rows), None)
+    groups = [(0, 3), (1,), (2, 4, 5)]
+    asked = [
+        Asked(
+            int(rng.integers(1, 15)), bool(rng.random() < 0.5), rng.random(n_items) < 0.5, RULES[rng.integers(6)], np.array(some)
+        )
+        for some in groups
+    ]
+    told = shop.nearest.tell(shop.knowledge, shoppers, *asked)
+    for one in asked:
+        assert one.rows is not None
+        alone = shop.nearest.tell(shop.knowledge, shoppers.take(one.rows), replace(one, rows=None))
+        for place, row in enumerate(one.rows):
+            theirs, mine = told.lists.row == row, alone.lists.row == place
+            assert told.lists.item[theirs].tolist() == alone.lists.item[mine].tolist()
+            assert told.lists.score[theirs].tolist() == alone.lists.score[mine].tolist()
+            n = np.count_nonzero(mine)
+            assert told.reasons.because[row, :n].tolist() == alone.reasons.because[place, :n].tolist()

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from aisle.bundle import layout
 from aisle.bundle.catalogue import Catalogue, read_catalogue
 from aisle.bundle.check import check_bundle
-from aisle.bundle.grown_scorer import GrownScorer
 from aisle.bundle.index import open_index
 from aisle.bundle.live_catalogue import LiveCatalogue, Wanted
 from aisle.bundle.manifest import MANIFEST_NAME, Manifest, bundle_id, parse_manifest
-from aisle.bundle.nearest import Nearest
-from aisle.bundle.new_items import GrownIndex, NewItems
+from aisle.bundle.nearest import Asked, Nearest
 from aisle.bundle.question import Answer, Item, Question, RawEvent
 from aisle.bundle.scorer_vectors import VectorScorer
 from aisle.bundle.scorers import load_scorer
@@ -119,6 +117,9 @@ class Bundle:
         groups: dict[Any, list[int]] = {}
         for place, question in enumerate(questions):
             groups.setdefault(_alike(question), []).append(place)
+        if self.nearest is not None and questions:
+            asked = [self._asked(questions, places if len(groups) > 1 else None) for places in groups.values()]
+            return self._answers(questions, self.nearest.tell(self.knowledge, self.shoppers(questions), *asked))
         answers: list[Answer | None] = [None] * len(questions)
         for places in groups.values():
             for place, answer in zip(places, self._recommend([questions[place] for place in places]), strict=True):
@@ -157,40 +158,35 @@ class Bundle:
             seen = together(seen, fresh) if seen is not None and fresh is not None else None
         return Shoppers(user_B, known.at(self._circumstances(questions)), seen)
 
-    def changed(self, live: LiveCatalogue, new: NewItems | None = None) -> Bundle:
-        """Return the same over a later state of the catalogue.
-
-        Args:
-            live: prices, availability, titles, new items.
-            new: what the new items are like, where there are any; `live_bundle.LiveBundle` keeps it.
-        """
-        knowledge = replace(self.knowledge, shelf=live.shelf)
-        if new is None or not len(live.new_codes):
-            return replace(self, live=live, knowledge=knowledge)
-        n_base = len(self.items)
-        # Nobody has met the new ones yet: as popular items they come last.
-        fallback_V = np.concatenate([self.knowledge.fallback, np.zeros(len(live.new_codes), np.float32)])
-        scorer = GrownScorer.of(self.scorer, n_base, new)
-        nearest = None
-        if self.nearest is not None and scorer.later is not None:
-            grown = GrownIndex(self.nearest.index, n_base, scorer.later.item_vectors, scorer.later.scorable_V)
-            nearest = Nearest.of(scorer, grown, fallback_V)
-        return replace(self, live=live, knowledge=replace(knowledge, fallback=fallback_V), scorer=scorer, nearest=nearest)
-
     def _recommend(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer questions that differ in shopper and k alone."""
-        first, shoppers = questions[0], self.shoppers(questions)
-        k, allowed_V = max(question.k for question in questions), self._allowed(first)
-        if self.nearest is not None:
-            told = self.nearest.tell(
-                self.knowledge, shoppers, k=k, filter_seen=first.filter_seen, allowed_V=allowed_V, rules=first.rules
-            )
-        else:
-            allowed = None if allowed_V is None else np.flatnonzero(allowed_V)
-            told = tell(
-                self.scorer, self.knowledge, shoppers, k=k, filter_seen=first.filter_seen, allowed=allowed, rules=first.rules
-            )
+        first, k = questions[0], max(question.k for question in questions)
+        allowed_V = self.live.mask(Wanted(first.candidates, first.categories))
+        allowed = None if allowed_V is None else np.flatnonzero(allowed_V)
+        told = tell(
+            self.scorer,
+            self.knowledge,
+            self.shoppers(questions),
+            k=k,
+            filter_seen=first.filter_seen,
+            allowed=allowed,
+            rules=first.rules,
+        )
         return self._answers(questions, told)
+
+    def _asked(self, questions: Sequence[Question], places: Sequence[int] | None) -> Asked:
+        """Return what some questions, alike but for shopper and k, ask for; None = all of them.
+
+        What rules say of the shelf goes into the mask, which is kept for the next question that says the same.
+        """
+        some = questions if places is None else [questions[place] for place in places]
+        first, rules = some[0], some[0].rules or self.knowledge.rules
+        shelf = (rules.min_price, rules.max_price, rules.available_only)
+        allowed_V = self.live.mask(Wanted(first.candidates, first.categories, *shelf))
+        if shelf != (None, None, False):
+            rules = replace(rules, min_price=None, max_price=None, available_only=False)
+        rows = None if places is None else np.array(places)
+        return Asked(max(question.k for question in some), first.filter_seen, allowed_V, rules, rows)
 
     def _answers(self, questions: Sequence[Question], told: Told) -> list[Answer]:
         lists, reasons = told.lists, told.reasons
@@ -240,10 +236,6 @@ class Bundle:
                     self.context.encode(dict(question.context), 0)  # refuses columns that no log of this model had
             return None
         return np.concatenate([self.context.encode(dict(question.context), 1) for question in questions])
-
-    def _allowed(self, question: Question) -> NDArray[np.bool_] | None:
-        """Return the items that a question allows: (V,) bool; None = all."""
-        return self.live.mask(Wanted(question.candidates, question.categories))
 
     @cached_property
     def metrics(self) -> dict[str, Any]:

@@ -76,7 +76,12 @@ class Coarse:
         return 0 < k <= n_items // _ITEMS_A_PLACE
 
     def search(
-        self, item_VD: NDArray[np.float32], vector_BD: NDArray[np.float32], k: int, closed: NDArray[np.int64]
+        self,
+        item_VD: NDArray[np.float32],
+        vector_BD: NDArray[np.float32],
+        k: int,
+        closed: NDArray[np.int64],
+        left_out: NDArray[np.int64],
     ) -> Found | None:
         """Return the exact lists; None where too much would have to be scored again.
 
@@ -85,25 +90,36 @@ class Coarse:
             vector_BD: (B, D) the queries.
             k: places of a list; `fits` says how many there may be.
             closed: codes of items that may not be returned.
+            left_out: pairs (query, item) that may not be returned either, ascending.
         """
-        at_once = max(1, min(32, _CELLS_AT_ONCE // len(item_VD)))
+        n_items = len(item_VD)
+        at_once = max(1, min(32, _CELLS_AT_ONCE // n_items))
         found = []
         for start in range(0, len(vector_BD), at_once):
-            row_M, item_M = self._candidates(vector_BD[start : start + at_once], len(item_VD), k, closed)
-            if len(item_M) > _MOST_SHARE * len(item_VD) * len(vector_BD[start : start + at_once]):
+            some_BD = vector_BD[start : start + at_once]
+            first, end = np.searchsorted(left_out, [start * n_items, (start + at_once) * n_items])
+            out = np.divmod(left_out[first:end] - start * n_items, n_items)
+            row_M, item_M = self._candidates(some_BD, n_items, k, closed, out)
+            if len(item_M) > _MOST_SHARE * n_items * len(some_BD):
                 return None
-            found.append(_scored(item_VD, vector_BD[start : start + at_once], row_M, item_M, k))
+            found.append(_scored(item_VD, some_BD, row_M, item_M, k))
         items, scores = zip(*found, strict=True) if found else ((np.zeros((0, k), np.int64),), (np.zeros((0, k), np.float32),))
         return np.concatenate(items), np.concatenate(scores)
 
     def _candidates(
-        self, vector_BD: NDArray[np.float32], n_items: int, k: int, closed: NDArray[np.int64]
+        self,
+        vector_BD: NDArray[np.float32],
+        n_items: int,
+        k: int,
+        closed: NDArray[np.int64],
+        out: tuple[NDArray[np.int64], NDArray[np.int64]],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return every item that may be among the k best, as pairs (row, item), sorted by row."""
         p_BD, bound_B = self._whole(vector_BD)
         score_BP: NDArray[np.int32] = self.session.run(p_BD=p_BD)  # type: ignore[assignment]
         score_BP[:, n_items:] = _LOWEST
         score_BP[:, closed] = _LOWEST
+        score_BP[out] = _LOWEST
         score_BWG = score_BP.reshape(len(p_BD), _GROUP, -1)  # item i is at [i // G, i % G]
         best_BG = score_BWG.max(axis=1)
         n_groups = best_BG.shape[1]

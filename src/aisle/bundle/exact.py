@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.bundle.coarse import Coarse
-from aisle.bundle.found import Found, best_of, by_key
+from aisle.bundle.found import Found, best_of, by_key, without
 from aisle.bundle.index_config import NOTHING, check_query
 from aisle.errors import AisleError
 from aisle.recommend.topk import top_k
@@ -23,6 +23,7 @@ from aisle.recommend.topk import top_k
 _GROUP = 32  # items a group
 _MOST_QUERIES = 32  # at a time: the table of scores stays within the processor's cache
 _MOST_ITEMS = 131_072  # rows of the item matrix at a time
+_NOTHING_LEFT_OUT = np.zeros(0, np.int64)
 _FEW = 4  # a filter that leaves less than 1 in so many is answered by copying those rows out
 
 # OpenBLAS packs the whole item matrix again for every product, which for few queries costs as much as the product; it does
@@ -56,23 +57,40 @@ class ExactIndex:
         self._closed = np.flatnonzero(~self.scorable_V)
         self._kept = threading.local()
 
-    def search(self, vector_BD: NDArray[np.float32], k: int, allowed_V: NDArray[np.bool_] | None = None) -> Found:
+    def search(
+        self,
+        vector_BD: NDArray[np.float32],
+        k: int,
+        allowed_V: NDArray[np.bool_] | None = None,
+        left_out: NDArray[np.int64] | None = None,
+    ) -> Found:
         """Return the k best items for each vector; see `index_config.Index`."""
         check_query(vector_BD, k, allowed_V, self.item_VD.shape)
+        left_out = _NOTHING_LEFT_OUT if left_out is None else left_out
         if allowed_V is None:
-            return self._all(vector_BD, k, self._closed)
+            return self._all(vector_BD, k, self._closed, left_out)
         open_V = self.open(allowed_V)
         n_open = int(np.count_nonzero(open_V))
         if n_open * _FEW < len(open_V):
-            return self.among(vector_BD, k, np.flatnonzero(open_V))
-        return self._all(vector_BD, k, np.flatnonzero(~open_V))
+            return self.among(vector_BD, k, np.flatnonzero(open_V), left_out)
+        return self._all(vector_BD, k, np.flatnonzero(~open_V), left_out)
 
     def open(self, allowed_V: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which of the allowed items can be scored: (V,)."""
         return allowed_V & self.scorable_V if len(self._closed) else allowed_V
 
-    def among(self, vector_BD: NDArray[np.float32], k: int, item_N: NDArray[np.int64]) -> Found:
+    def among(
+        self,
+        vector_BD: NDArray[np.float32],
+        k: int,
+        item_N: NDArray[np.int64],
+        left_out: NDArray[np.int64] | None = None,
+    ) -> Found:
         """Return the k best of a few items: (N,) codes in ascending order, all of them scorable."""
+        shape = (len(vector_BD), len(self.item_VD))
+        return without(lambda places: self._among(vector_BD, places, item_N), k, left_out, shape, len(item_N))
+
+    def _among(self, vector_BD: NDArray[np.float32], k: int, item_N: NDArray[np.int64]) -> Found:
         parts = [
             (start, self._part(self.item_VD[item_N[start : start + _MOST_ITEMS]], vector_BD, k, item_N[:0]))
             for start in range(0, len(item_N), _MOST_ITEMS)
@@ -80,11 +98,15 @@ class ExactIndex:
         place_BK, score_BK = _merge(parts, len(vector_BD), k)
         return np.where(place_BK == NOTHING, NOTHING, item_N[place_BK] if len(item_N) else place_BK), score_BK
 
-    def _all(self, vector_BD: NDArray[np.float32], k: int, closed: NDArray[np.int64]) -> Found:
+    def _all(self, vector_BD: NDArray[np.float32], k: int, closed: NDArray[np.int64], left_out: NDArray[np.int64]) -> Found:
         if self.coarse is not None and self.coarse.fits(len(self.item_VD), k):
-            found = self.coarse.search(self.item_VD, vector_BD, k, closed)
+            found = self.coarse.search(self.item_VD, vector_BD, k, closed, left_out)
             if found is not None:
                 return found
+        shape = (len(vector_BD), len(self.item_VD))
+        return without(lambda places: self._each(vector_BD, places, closed), k, left_out, shape, len(self.item_VD))
+
+    def _each(self, vector_BD: NDArray[np.float32], k: int, closed: NDArray[np.int64]) -> Found:
         parts = []
         for start in range(0, len(self.item_VD), _MOST_ITEMS):
             stop = start + _MOST_ITEMS

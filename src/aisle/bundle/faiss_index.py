@@ -8,6 +8,9 @@ FAISS is loaded when an index of these kinds is made or opened; a catalogue that
 from __future__ import annotations
 
 import importlib
+import weakref
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.bundle.exact import ExactIndex
-from aisle.bundle.found import Found, best_of
+from aisle.bundle.found import Found, best_of, without
 from aisle.bundle.index_config import NOTHING, IndexConfig, check_query, choose_codes
 from aisle.errors import AisleError
 
@@ -34,6 +37,28 @@ _PQ_WORDS = 256  # that a byte of a product code stands for
 _POINTS_A_LIST = 40  # of the clustering; FAISS asks for 39 at least
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A filter that was looked through.
+
+    Attributes:
+        open_V: (V,) bool, what may be returned.
+        count: how many.
+        share: of all that can be scored.
+        bits_N: a bit for each place of the index, as FAISS takes it; None where FAISS is not asked.
+    """
+
+    open_V: NDArray[np.bool_]  # noqa: N815 - shape letters
+    count: int
+    share: float
+    bits_N: NDArray[np.uint8] | None  # noqa: N815
+
+    @cached_property
+    def items(self) -> NDArray[np.int64]:
+        """Their codes, ascending."""
+        return np.flatnonzero(self.open_V)
+
+
 class FaissIndex:
     """An approximate index; `search` is that of `index_config.Index`.
 
@@ -49,27 +74,51 @@ class FaissIndex:
         self.about, self.place_N = about, place_N
         self._faiss, self._index, self._exact = _load_faiss(), faiss_index, exact
         self._n_open = int(np.count_nonzero(exact.scorable_V))
+        self._filters: dict[int, tuple[weakref.ref[NDArray[np.bool_]], _Opened]] = {}  # by the identity of the mask
 
-    def search(self, vector_BD: NDArray[np.float32], k: int, allowed_V: NDArray[np.bool_] | None = None) -> Found:
+    def search(
+        self,
+        vector_BD: NDArray[np.float32],
+        k: int,
+        allowed_V: NDArray[np.bool_] | None = None,
+        left_out: NDArray[np.int64] | None = None,
+    ) -> Found:
         """Return the k best items for each vector that were found, best first by their exact scores."""
+        n_items = len(self._exact.item_VD)
         check_query(vector_BD, k, allowed_V, self._exact.item_VD.shape)
-        if allowed_V is None:
-            return self._approximate(vector_BD, k, None, 1.0)
-        open_V = self._exact.open(allowed_V)
-        n_open = int(np.count_nonzero(open_V))
-        share = n_open / max(self._n_open, 1)
-        if n_open <= max(_FEW, k) or (self.kind == "hnsw" and share < _HNSW_FEW_SHARE):
-            return self._exact.among(vector_BD, k, np.flatnonzero(open_V))
-        return self._approximate(vector_BD, k, open_V, share)
+        some = None if allowed_V is None else self._opened(allowed_V)
+        if some is not None and (some.count <= max(_FEW, k) or (self.kind == "hnsw" and some.share < _HNSW_FEW_SHARE)):
+            return self._exact.among(vector_BD, k, some.items, left_out)
+        shape, among = (len(vector_BD), n_items), self._n_open if some is None else some.count
+        return without(lambda places: self._approximate(vector_BD, places, some), k, left_out, shape, among)
 
-    def _approximate(self, vector_BD: NDArray[np.float32], k: int, open_V: NDArray[np.bool_] | None, share: float) -> Found:
+    def _opened(self, allowed_V: NDArray[np.bool_]) -> _Opened:
+        """Look through a filter, once where it can never change."""
+        if allowed_V.flags.writeable:
+            return self._look_through(allowed_V)
+        kept = self._filters.get(id(allowed_V))
+        if kept is None or kept[0]() is not allowed_V:
+            kept = (weakref.ref(allowed_V), self._look_through(allowed_V))
+            self._filters = {key: one for key, one in self._filters.items() if one[0]() is not None} | {id(allowed_V): kept}
+        return kept[1]
+
+    def _look_through(self, allowed_V: NDArray[np.bool_]) -> _Opened:
+        open_V = self._exact.open(allowed_V)
+        count = int(np.count_nonzero(open_V))
+        share = count / max(self._n_open, 1)
+        if count <= _FEW or (self.kind == "hnsw" and share < _HNSW_FEW_SHARE):
+            return _Opened(open_V, count, share, None)
+        open_N = open_V if self.place_N is None else open_V[self.place_N]
+        return _Opened(open_V, count, share, np.packbits(open_N, bitorder="little"))
+
+    def _approximate(self, vector_BD: NDArray[np.float32], k: int, some: _Opened | None) -> Found:
         if not len(vector_BD) or not k:
             return np.zeros((len(vector_BD), k), np.int64), np.zeros((len(vector_BD), k), np.float32)
         # OpenMP keeps this number for each calling thread by itself, so it is said before every search.
         self._faiss.omp_set_num_threads(self.about["threads"])
         fetch = min(self._fetch(k), self._n_open)
         vector_BD = np.ascontiguousarray(vector_BD, np.float32)
-        _, place_BF = self._index.search(vector_BD, fetch, params=self._parameters(k, fetch, open_V, share))
+        _, place_BF = self._index.search(vector_BD, fetch, params=self._parameters(k, fetch, some))
         item_BF = place_BF if self.place_N is None else np.where(place_BF < 0, NOTHING, self.place_N[place_BF])
         score_BF = np.empty(item_BF.shape, np.float32)
         for row, item_F in enumerate(item_BF):  # a row at a time stays in the processor's cache
@@ -83,14 +132,13 @@ class FaissIndex:
             return int(self.about["refine"]) * k
         return 100 + 4 * k if self.about["codes"] == "pq" else 10 + k + k // 4
 
-    def _parameters(self, k: int, fetch: int, open_V: NDArray[np.bool_] | None, share: float) -> Any:
+    def _parameters(self, k: int, fetch: int, some: _Opened | None) -> Any:
         selector = None
         length = SHORT if k < _LONG_FROM else LONG
         effort = self.about["effort"][str(length)]
-        if open_V is not None:
-            open_N = open_V if self.place_N is None else open_V[self.place_N]
-            selector = self._faiss.IDSelectorBitmap(np.packbits(open_N, bitorder="little"))
-            effort = int(np.ceil(effort / share * (_FILTER_MARGIN[length] if share < 0.5 else 1)))
+        if some is not None:
+            selector = self._faiss.IDSelectorBitmap(some.bits_N)
+            effort = int(np.ceil(effort / some.share * (_FILTER_MARGIN[length] if some.share < 0.5 else 1)))
         if self.kind == "hnsw":
             return self._faiss.SearchParametersHNSW(efSearch=max(effort, fetch), sel=selector)
         return self._faiss.SearchParametersIVF(nprobe=min(effort, self.about["lists"]), sel=selector)

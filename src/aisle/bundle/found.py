@@ -4,14 +4,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from aisle.bundle.index_config import NOTHING
+from aisle.features.pairs import contains
 
 _LOW_32 = np.uint64(0xFFFFFFFF)
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]  # (B, K) item codes, `NOTHING` where a list has ended; (B, K) scores
+
+
+def without(
+    search: Callable[[int], Found], k: int, left_out: NDArray[np.int64] | None, shape: tuple[int, int], among: int
+) -> Found:
+    """Return the k best without some, by finding as many more as are left out at most of one list.
+
+    Args:
+        search: finds lists of a length.
+        k: places.
+        left_out: pairs (query, item), ascending; None = leave out nothing.
+        shape: (B, V) queries and items, as the pairs number them.
+        among: items that can be found; no more are asked for.
+    """
+    if left_out is None or not len(left_out):
+        return search(k)
+    n_queries, n_items = shape
+    most = int(np.bincount(left_out // n_items, minlength=n_queries).max())
+    item_BN, score_BN = search(max(k, min(k + most, among)))
+    there_BN = (item_BN != NOTHING) & ~contains(left_out, np.arange(n_queries)[:, None] * n_items + item_BN)
+    order_BK = np.argsort(~there_BN, axis=1, kind="stable")[:, :k]
+    item_BK, score_BK, there_BK = (np.take_along_axis(array, order_BK, axis=1) for array in (item_BN, score_BN, there_BN))
+    return np.where(there_BK, item_BK, NOTHING), np.where(there_BK, score_BK, np.float32(-np.inf))
 
 
 def best_of(score_BN: NDArray[np.float32], item_BN: NDArray[np.int64], k: int) -> Found:

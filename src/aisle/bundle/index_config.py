@@ -34,7 +34,11 @@ class Index(Protocol):
     kind: str
 
     def search(
-        self, vector_BD: NDArray[np.float32], k: int, allowed_V: NDArray[np.bool_] | None = None
+        self,
+        vector_BD: NDArray[np.float32],
+        k: int,
+        allowed_V: NDArray[np.bool_] | None = None,
+        left_out: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the k best items for each vector, best first.
 
@@ -42,7 +46,8 @@ class Index(Protocol):
             vector_BD: (B, D) float32.
             k: places in a list.
             allowed_V: (V,) bool, the only items that may be returned; None = every item. Items that cannot be scored are
-                never returned, whatever this says.
+                never returned, whatever this says. One that cannot be written to is looked through once, whoever asks with it.
+            left_out: (query, item) pairs as `features.pairs` makes them, ascending: what a single list may not have.
 
         Returns:
             item (B, k) int64 codes, -1 where a list has ended; and score (B, k) float32, -inf there.

@@ -84,6 +84,7 @@ class LiveCatalogue:
         columns: (V,) "price", "available", "category", "brand": those that there are.
         titles: of changed and new items, by code.
         revision: how many times it was changed.
+        changed: (N,) int64 codes of the items that the last change named, in the order of it.
     """
 
     base: Catalogue
@@ -92,6 +93,7 @@ class LiveCatalogue:
     columns: Mapping[str, NDArray[Any]]
     titles: Mapping[int, str] = field(default_factory=dict, repr=False)
     revision: int = 0
+    changed: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), compare=False, repr=False)
     _masks: dict[Wanted, NDArray[np.bool_]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -160,14 +162,15 @@ class LiveCatalogue:
             columns[name] = _room(name, missing[:0], len(items)) if column is None else np.array(column)
             columns[name][code[place]] = values  # of two for one item the later one stays
         titles = {int(at): change.title for at, change in zip(code, changes, strict=True) if change.title is not None}
-        titles = {**self.titles, **titles} if titles else dict(self.titles)
-        return replace(self, items=items, names=names, columns=columns, titles=titles, revision=self.revision + 1, _masks={})
+        now = {"items": items, "names": names, "columns": columns, "titles": {**self.titles, **titles} if titles else self.titles}
+        return replace(self, **now, revision=self.revision + 1, changed=code, _masks={})
 
     def mask(self, wanted: Wanted) -> NDArray[np.bool_] | None:
         """Return which items may be recommended: (V,) bool, not to be written to; None where all may.
 
         Raises:
-            AisleError: E038 for a category or a column that the catalogue lacks, or when no candidate is in it.
+            AisleError: E038 for a category or a column that the catalogue lacks, or when no candidate is in it; E373 for a column
+                that a rule needs.
         """
         if wanted.candidates is not None:
             among_V = self._candidates(wanted.candidates)
@@ -189,11 +192,11 @@ class LiveCatalogue:
         if wanted.categories is not None:
             masks.append(self._categories(wanted.categories))
         if wanted.min_price is not None or wanted.max_price is not None:
-            price_V = self._column("price", "min_price and max_price")
+            price_V = self._column("price", "min_price and max_price", rule=True)
             low, high = wanted.min_price or 0.0, np.inf if wanted.max_price is None else wanted.max_price
             masks.append((price_V >= low) & (price_V <= high))  # a missing price is within nothing
         if wanted.available_only:
-            masks.append(self._column("available", "available_only") != 0)
+            masks.append(self._column("available", "available_only", rule=True) != 0)
         return masks
 
     def _candidates(self, raw: Sequence[int | str]) -> NDArray[np.bool_]:
@@ -220,12 +223,13 @@ class LiveCatalogue:
         inside_V: NDArray[np.bool_] = np.isin(category_V, codes)
         return inside_V
 
-    def _column(self, name: str, condition: str) -> NDArray[Any]:
+    def _column(self, name: str, condition: str, *, rule: bool = False) -> NDArray[Any]:
         if name not in self.columns:
             raise AisleError(
-                f"the condition {condition} needs the catalogue column '{name}', which this bundle's catalogue lacks",
+                f"the {'rule' if rule else 'condition'} {condition} needs the catalogue column '{name}', which this bundle's "
+                "catalogue lacks",
                 hint=f"leave it out, or prepare the log with a catalogue (--items) that has '{name}', and export again",
-                code="E038",
+                code="E373" if rule else "E038",
             )
         return self.columns[name]
 

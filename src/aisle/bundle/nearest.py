@@ -4,10 +4,12 @@ With an exact index they are the same by construction; with an approximate one u
 """
 
 # B shoppers   M of them whom the model knows   R lists with empty places   D width   V items   N open ones   P popular ones
-# F items fetched   K places in a list
+# K places in a list
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from aisle.bundle.index_config import Index
 from aisle.bundle.scorer_vectors import Asker
 from aisle.features.histories import Histories
-from aisle.features.pairs import contains, pairs
+from aisle.features.pairs import contains, of_rows, pairs
 from aisle.recommend.knowledge import Knowledge, Shoppers, Told, place_items
 from aisle.recommend.lists import Lists
 from aisle.recommend.reasons import explain
@@ -33,6 +35,25 @@ class Vectors(Scorer, Protocol):
     @property
     def asker(self) -> Asker:
         """Makes the shoppers' vectors."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What some of the shoppers ask for.
+
+    Attributes:
+        k: list length.
+        filter_seen: leave out what is no news.
+        allowed_V: (V,) bool, the only items that may be recommended; None = the whole catalogue.
+        rules: of these questions; None = the shop's own.
+        rows: (R,) whose question it is, ascending; None = everybody's.
+    """
+
+    k: int = 10
+    filter_seen: bool = True
+    allowed_V: NDArray[np.bool_] | None = None  # noqa: N815 - shape letter
+    rules: Rules | None = None
+    rows: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,20 @@ class Nearest:
         popular_P = order[fallback_V[order] > -np.inf]
         return cls(scorer, index, popular_P, _ranks(popular_P, len(fallback_V)))
 
+    def grown(self, scorer: Vectors, index: Index, n_items: int, fallback_V: NDArray[np.float32]) -> Nearest:
+        """Return the same for more items; those that came later have popularity 0.
+
+        Args:
+            scorer: over all items.
+            index: the same.
+            n_items: how many there are now.
+            fallback_V: popularity of the items that there were.
+        """
+        at = bisect_right(self.popular_P, 0.0, key=lambda item: -fallback_V[item])  # behind known ones that are as popular
+        later = np.arange(len(self.rank_V), n_items)
+        popular_P = np.concatenate([self.popular_P[:at], later, self.popular_P[at:]])
+        return Nearest(scorer, index, popular_P, _ranks(popular_P, n_items))
+
     def most_popular(self, count: int, open_V: NDArray[np.bool_] | None) -> NDArray[np.int64]:
         """Return the most popular of the open items, at most so many; the work is that of what is open, or of `count`.
 
@@ -86,33 +121,56 @@ class Nearest:
             rank_N = np.partition(rank_N, count)[:count]
         return self.popular_P[np.sort(rank_N)]
 
-    def tell(
-        self,
-        knowledge: Knowledge,
-        shoppers: Shoppers,
-        *,
-        k: int = 10,
-        filter_seen: bool = True,
-        allowed_V: NDArray[np.bool_] | None = None,
-        rules: Rules | None = None,
-    ) -> Told:
-        """Recommend k items to each shopper and say why; as `recommend.knowledge.tell`, but for the counts of rules.
+    def tell(self, knowledge: Knowledge, shoppers: Shoppers, *asked: Asked) -> Told:
+        """Recommend items to each shopper and say why; as `recommend.knowledge.tell`, but for the counts of rules.
+
+        What shoppers ask for differs; what the model makes of them, and the reasons, are worked out for all at once.
 
         Args:
             knowledge: of the shop.
             shoppers: who asks.
-            k: list length.
-            filter_seen: leave out what is no news.
-            allowed_V: (V,) bool, the only items that may be recommended; None = the whole catalogue.
-            rules: of these questions; None = the shop's own.
+            asked: what for; together they name each shopper once.
         """
-        gate = knowledge.gate(rules, shoppers)
-        seen = (shoppers.known if shoppers.seen is None else shoppers.seen) if filter_seen else None
-        search = _Search(self, knowledge, shoppers, gate.left_out(seen), _open(gate, allowed_V))
-        lists = gate.capped(search.lists, k, np.arange(len(knowledge.fallback)))[0] if gate.cap else search.lists(k)
-        flat = _flatten(lists)
+        known_B = self.scorer.knows(shoppers.user, shoppers.known)
+        row_M = np.flatnonzero(known_B)
+        everybody = len(row_M) == len(shoppers)
+        known = shoppers.known if everybody else shoppers.known.take(row_M)
+        vectors = _Vectors(row_M, *self.scorer.asker.ask(shoppers.user[row_M], known))
+        parts = [(one.rows, self._lists(knowledge, shoppers, vectors, one)) for one in asked]
+        flat = _flatten(_together(parts, len(shoppers)))
         item_BK = place_items(flat, len(shoppers))
         return Told(flat, explain(self.scorer, f"from {knowledge.name}", shoppers.user, shoppers.known, item_BK))
+
+    def _lists(self, knowledge: Knowledge, shoppers: Shoppers, vectors: _Vectors, asked: Asked) -> Lists:
+        if asked.rows is not None:
+            shoppers, vectors = shoppers.take(asked.rows), vectors.of_rows(asked.rows)
+        gate = knowledge.gate(asked.rules, shoppers)
+        seen = (shoppers.known if shoppers.seen is None else shoppers.seen) if asked.filter_seen else None
+        search = _Search(self, knowledge, len(shoppers), vectors, gate.left_out(seen), _open(gate, asked.allowed_V))
+        if gate.cap is None:
+            return search.lists(asked.k)
+        return gate.capped(search.lists, asked.k, np.arange(len(knowledge.fallback)))[0]
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """The vectors of the shoppers whom the model knows.
+
+    Attributes:
+        row: (M,) their rows, ascending.
+        vector: (M, D).
+        constant: (M,) what is added to all their scores; None for nothing.
+    """
+
+    row: NDArray[np.int64]
+    vector: NDArray[np.float32]
+    constant: NDArray[np.float32] | None
+
+    def of_rows(self, rows: NDArray[np.int64]) -> _Vectors:
+        """Return those of some rows, numbered by their places among them."""
+        place_M = np.flatnonzero(contains(rows, self.row))
+        constant = None if self.constant is None else self.constant[place_M]
+        return _Vectors(np.searchsorted(rows, self.row[place_M]), self.vector[place_M], constant)
 
 
 class _Search:
@@ -122,17 +180,15 @@ class _Search:
         self,
         nearest: Nearest,
         knowledge: Knowledge,
-        shoppers: Shoppers,
+        n_shoppers: int,
+        vectors: _Vectors,
         left_out: Histories | None,
         open_V: NDArray[np.bool_] | None,
     ) -> None:
-        self.nearest, self.fallback_V, self.open_V = nearest, knowledge.fallback, open_V
-        self.n_shoppers, self.n_items = len(shoppers), len(knowledge.fallback)
+        self.nearest, self.fallback_V, self.open_V, self.vectors = nearest, knowledge.fallback, open_V, vectors
+        self.n_shoppers, self.n_items = n_shoppers, len(knowledge.fallback)
         self.gone = np.zeros(0, np.int64) if left_out is None else pairs(left_out, self.n_items)  # (row, item), each once
-        self.gone_B = np.bincount(self.gone // max(self.n_items, 1), minlength=len(shoppers))
-        self.row_M = np.flatnonzero(nearest.scorer.knows(shoppers.user, shoppers.known))  # whom the model knows
-        known = shoppers.known if len(self.row_M) == len(shoppers) else shoppers.known.take(self.row_M)
-        self.vector_MD, self.constant_M = nearest.scorer.asker.ask(shoppers.user[self.row_M], known)
+        self.gone_M = of_rows(self.gone, vectors.row, self.n_items)
 
     def lists(self, places: int, rows: slice = ALL, open_V: NDArray[np.bool_] | None = None) -> Lists:
         """Return lists of so many places, the model's items first, then popular ones; see `recommend.rules.Make`."""
@@ -142,11 +198,10 @@ class _Search:
         places = min(places, self.n_items)
         place_BK = np.full((end - first, places), NOTHING, np.int32)
         score_BK = np.full((end - first, places), -np.inf, np.float32)
-        inside = slice(*np.searchsorted(self.row_M, [first, end]).tolist())
-        row_M = self.row_M[inside]
+        inside = slice(*np.searchsorted(self.vectors.row, [first, end]).tolist())
+        row_M = self.vectors.row[inside] - first
         if len(row_M):
-            item_MK, score_MK = self._modelled(inside, places, open_V)
-            place_BK[row_M - first, : item_MK.shape[1]], score_BK[row_M - first, : item_MK.shape[1]] = item_MK, score_MK
+            place_BK[row_M], score_BK[row_M] = self._modelled(inside, places, open_V)
         lists = Lists(place_BK, score_BK, place_BK != NOTHING)
         self._fill(lists, first, open_V)
         return lists
@@ -155,17 +210,12 @@ class _Search:
         self, inside: slice, places: int, open_V: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the items and scores of the model, for some of the shoppers whom it knows."""
-        row_M = self.row_M[inside]
-        most_gone = int(self.gone_B[row_M].max(initial=0))
-        item_MF, score_MF = self.nearest.index.search(self.vector_MD[inside], min(places + most_gone, self.n_items), open_V)
-        if most_gone:
-            gone_MF = contains(self.gone, row_M[:, None] * self.n_items + item_MF)
-            item_MF, score_MF = np.where(gone_MF, NOTHING, item_MF), np.where(gone_MF, -np.inf, score_MF)
-            order_MF = np.argsort(item_MF == NOTHING, axis=1, kind="stable")[:, :places]
-            item_MF, score_MF = np.take_along_axis(item_MF, order_MF, 1), np.take_along_axis(score_MF, order_MF, 1)
-        if self.constant_M is not None:
-            score_MF = score_MF + self.constant_M[inside, None]
-        return item_MF[:, :places], score_MF[:, :places].astype(np.float32)
+        begin, end = np.searchsorted(self.gone_M, np.array([inside.start, inside.stop]) * self.n_items)
+        gone = self.gone_M[begin:end] - inside.start * self.n_items
+        item_MK, score_MK = self.nearest.index.search(self.vectors.vector[inside], places, open_V, gone)
+        if self.vectors.constant is not None:
+            score_MK = score_MK + self.vectors.constant[inside, None]
+        return item_MK, score_MK
 
     def _fill(self, lists: Lists, first: int, open_V: NDArray[np.bool_] | None) -> None:
         """Put popular items into the empty places at the end of the lists, in place; `first` is the shopper of the first."""
@@ -173,7 +223,8 @@ class _Search:
         if not len(row_R):
             return
         places = lists.place.shape[1]
-        item_P = self.nearest.most_popular(places + int(self.gone_B[first + row_R].max()), open_V)
+        gone_B = np.bincount(self.gone // self.n_items, minlength=self.n_shoppers)
+        item_P = self.nearest.most_popular(places + int(gone_B[first + row_R].max()), open_V)
         row, place = np.nonzero(lists.place[row_R] != NOTHING)
         placed = np.sort((first + row_R[row]) * self.n_items + lists.place[row_R[row], place])
         start, size = 0, 2 * places  # few have met much of what is popular
@@ -202,6 +253,19 @@ def _open(gate: Gate, allowed_V: NDArray[np.bool_] | None) -> NDArray[np.bool_] 
     for closed_V in gate.closed.values():
         allowed_V = ~closed_V if allowed_V is None else allowed_V & ~closed_V
     return allowed_V
+
+
+def _together(parts: Sequence[tuple[NDArray[np.int64] | None, Lists]], n_shoppers: int) -> Lists:
+    """Return the lists of all shoppers, from those of some at a time."""
+    if len(parts) == 1 and parts[0][0] is None:
+        return parts[0][1]
+    places = max(lists.place.shape[1] for _, lists in parts)
+    empty = np.full((n_shoppers, places), NOTHING, np.int32)
+    whole = Lists(empty, np.full(empty.shape, -np.inf, np.float32), np.zeros(empty.shape, np.bool_))
+    for rows, lists in parts:
+        at = (slice(None) if rows is None else rows, slice(lists.place.shape[1]))
+        whole.place[at], whole.score[at], whole.from_model[at] = lists.place, lists.score, lists.from_model
+    return whole
 
 
 def _flatten(lists: Lists) -> Recommendations:

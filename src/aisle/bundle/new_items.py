@@ -9,8 +9,10 @@ it can be found by filters, and be recommended as a popular item once it is one,
 
 from __future__ import annotations
 
+import time
 import zlib
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,12 +20,14 @@ from numpy.typing import NDArray
 
 from aisle.bundle.catalogue import Catalogue
 from aisle.bundle.exact import ExactIndex
-from aisle.bundle.found import best_of
+from aisle.bundle.found import Found, best_of, without
 from aisle.bundle.index_config import NOTHING, Index, check_query
 from aisle.bundle.live_catalogue import LiveCatalogue
 from aisle.features.words import words_of
 
 _BUCKETS = 1 << 18
+_AT_ONCE = 128  # titles, about a millisecond of holding the interpreter
+_GIVE_WAY_S = 0.0001  # long enough for a thread that waits to take it; 1 s a million titles
 _MOST_ALIKE = 30
 _MOST_TIED = 2_000  # where nothing but the category is shared all of its items are equally alike; so many of them say enough
 _SAME_CATEGORY, _SAME_BRAND = 0.3, 0.1  # beside the cosine of the titles, 0 to 1
@@ -45,7 +49,8 @@ class Kin:
 class Kinship:
     """Finds the items that are like a described one: TF-IDF of hashed title words, category, brand.
 
-    Making it reads every title once: about 10 s and 80 MB for a million of them. Asking takes milliseconds.
+    Making it reads every title once: about 10 s and 80 MB for a million of them. Asking takes milliseconds. It is to be made in a
+    thread of its own, and gives way to the others every 128 titles: who answers meanwhile waits about a millisecond at most.
 
     Args:
         catalogue: of the bundle.
@@ -57,12 +62,14 @@ class Kinship:
     def __init__(self, catalogue: Catalogue, scorable_V: NDArray[np.bool_]) -> None:
         self.scorable_V = scorable_V
         self._columns = ((catalogue.category, _SAME_CATEGORY), (catalogue.brand, _SAME_BRAND))
-        titles = [""] * catalogue.n_items if catalogue.title is None else catalogue.title
         bucket, words = array("i"), np.zeros(catalogue.n_items, np.int64)
-        for item, (title, ok) in enumerate(zip(titles, scorable_V.tolist(), strict=True)):
-            if ok and (found := _buckets(title)):
+        for start in range(0, 0 if catalogue.title is None else catalogue.n_items, _AT_ONCE):
+            items = start + np.flatnonzero(scorable_V[start : start + _AT_ONCE])
+            for item, title in zip(items.tolist(), catalogue.title.take(items), strict=True):
+                found = _buckets(title)
                 bucket.extend(found)
                 words[item] = len(found)
+            time.sleep(_GIVE_WAY_S)
         bucket_P, item_P = np.frombuffer(bucket, np.int32), np.repeat(np.arange(len(words), dtype=np.int32), words)
         items_H = np.bincount(bucket_P, minlength=_BUCKETS)
         self._rarity_H = (1 + np.log((1 + len(words)) / (1 + items_H))).astype(np.float32)
@@ -146,17 +153,25 @@ class NewItems:
     kin_M: tuple[Kin | None, ...] = ()  # noqa: N815 - shape letter
     said_M: tuple[tuple[str, int, int], ...] = field(default=(), repr=False)  # noqa: N815
 
-    def follow(self, live: LiveCatalogue) -> NewItems:
-        """Return the new items of a later state of the catalogue; only what came or changed is looked at."""
-        kin: list[Kin | None] = []
-        said: list[tuple[str, int, int]] = []
-        for place, code in enumerate(live.new_codes.tolist()):
-            names = [int(live.columns[name][code]) if name in live.columns else -1 for name in ("category", "brand")]
-            says = (live.title(code), names[0], names[1])
-            same = place < len(self.said_M) and self.said_M[place] == says
-            kin.append(self.kin_M[place] if same else self.kinship.kin(*says))
-            said.append(says)
-        return NewItems(self.kinship, tuple(kin), tuple(said))
+    def follow(self, live: LiveCatalogue, changed: Iterable[int] | None = None) -> NewItems:
+        """Return the new items of another state of the catalogue; itself where they say of themselves what they said.
+
+        Args:
+            live: that state.
+            changed: codes of all items that came or changed since this state; None = any may have.
+        """
+        n_base, n_later = live.base.n_items, live.n_items - live.base.n_items
+        kin, said = list(self.kin_M[:n_later]), list(self.said_M[:n_later])
+        same = len(kin) == len(self.kin_M)
+        places = range(n_later) if changed is None else sorted({code - n_base for code in changed if code >= n_base})
+        for place in places:
+            names = [int(live.columns[name][n_base + place]) if name in live.columns else -1 for name in ("category", "brand")]
+            says = (live.title(n_base + place), names[0], names[1])
+            if place < len(kin) and said[place] == says:
+                continue
+            same = False
+            kin[place:], said[place:] = [self.kinship.kin(*says), *kin[place + 1 :]], [says, *said[place + 1 :]]
+        return self if same else NewItems(self.kinship, tuple(kin), tuple(said))
 
     @property
     def has_vector(self) -> NDArray[np.bool_]:
@@ -168,12 +183,27 @@ class NewItems:
         """(M,) the item of the bundle that counts for each in a history; -1 where nothing is like it."""
         return np.array([NOTHING if kin is None else kin.item_N[0] for kin in self.kin_M], np.int64)
 
-    def vectors(self, matrix_VD: NDArray[np.float32], width: int | None = None) -> NDArray[np.float32]:
-        """Return rows for the new items, as those of one of the model's matrices: (M, D), zeros where refused; see `blend`."""
+    def vectors(
+        self,
+        matrix_VD: NDArray[np.float32],
+        width: int | None = None,
+        made: tuple[NewItems, NDArray[np.float32]] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return rows for the new items, as those of one of the model's matrices: (M, D), zeros where refused; see `blend`.
+
+        Args:
+            matrix_VD: (V, D) one row an item.
+            width: columns that say what an item is like; None = all.
+            made: another state of the new items with the rows that this gave for it; those that are the same are copied.
+        """
         row_MD = np.zeros((len(self.kin_M), matrix_VD.shape[1]), np.float32)
+        kin_before: tuple[Kin | None, ...] = ()
+        if made is not None:
+            kin_before = made[0].kin_M[: len(self.kin_M)]
+            row_MD[: len(kin_before)] = made[1][: len(kin_before)]
         for place, kin in enumerate(self.kin_M):
-            if kin is not None:
-                row_MD[place] = blend(matrix_VD, kin, width)
+            if place >= len(kin_before) or kin is not kin_before[place]:
+                row_MD[place] = 0 if kin is None else blend(matrix_VD, kin, width)
         return row_MD
 
 
@@ -193,9 +223,18 @@ class GrownIndex:
         self._later = ExactIndex(vector_MD, scorable_M)
 
     def search(
-        self, vector_BD: NDArray[np.float32], k: int, allowed_V: NDArray[np.bool_] | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        self,
+        vector_BD: NDArray[np.float32],
+        k: int,
+        allowed_V: NDArray[np.bool_] | None = None,
+        left_out: NDArray[np.int64] | None = None,
+    ) -> Found:
         """Return the k best of the bundle's items and the new ones; `allowed_V` is of both, (V + M,)."""
+        n_items = self.n_base + len(self._later.item_VD)
+        shape = (len(vector_BD), n_items)
+        return without(lambda places: self._search(vector_BD, places, allowed_V), k, left_out, shape, n_items)
+
+    def _search(self, vector_BD: NDArray[np.float32], k: int, allowed_V: NDArray[np.bool_] | None) -> Found:
         n_later, dim = self._later.item_VD.shape
         check_query(vector_BD, k, allowed_V, (self.n_base + n_later, dim))
         old, new = (None, None) if allowed_V is None else (allowed_V[: self.n_base], allowed_V[self.n_base :])

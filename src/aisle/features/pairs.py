@@ -19,6 +19,24 @@ def pairs(histories: Histories, n_items: int) -> NDArray[np.int64]:
     return distinct(histories.rows * n_items + histories.item)
 
 
+def of_rows(ascending: NDArray[np.int64], rows: NDArray[np.int64], n_items: int) -> NDArray[np.int64]:
+    """Return the pairs of some rows, in their order, as pairs of the places of those rows.
+
+    Args:
+        ascending: pairs.
+        rows: ascending.
+        n_items: of a pair.
+
+    Example:
+        >>> of_rows(np.array([3, 14, 15, 27]), np.array([1, 2]), 10).tolist()  # (0, 3), (1, 4), (1, 5), (2, 7)
+        [4, 5, 17]
+    """
+    row, item = np.divmod(ascending, max(n_items, 1))
+    place = np.searchsorted(rows, row)
+    there = contains(rows, row)
+    return place[there] * n_items + item[there]
+
+
 def contains(ascending: NDArray[np.int64], key: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Say which keys, of any shape, are in an ascending array.
 

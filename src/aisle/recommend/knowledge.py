@@ -71,6 +71,10 @@ class Shoppers:
     def __len__(self) -> int:
         return len(self.user)
 
+    def take(self, rows: NDArray[np.integer]) -> Shoppers:
+        """Return some of them."""
+        return Shoppers(self.user[rows], self.known.take(rows), None if self.seen is None else self.seen.take(rows))
+
     @property
     def met(self) -> Histories:
         """B histories with every event that is remembered; each of `known` and `seen` may have what the other lacks."""
