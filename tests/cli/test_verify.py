@@ -206,8 +206,20 @@ def test_with_torch_blocked_everything_else_is_still_verified(signed: tuple[Path
 
 
 @contextmanager
-def service(bundle: Bundle, *, key: str | None = None, less: float = 0.0) -> Iterator[str]:
-    """Answer POST /v1/recommend as the service does; `less` is taken from every score."""
+def service(
+    bundle: Bundle, /, *, key: str | None = None, less: float = 0.0, of_shoppers: bool = False, **loaded: Any
+) -> Iterator[str]:
+    """Answer POST /v1/recommend and GET /v1/bundle as the service does.
+
+    Args:
+        bundle: second of the two that are loaded.
+        key: that is asked for.
+        less: taken from every score, or only from those of lists for shoppers by id.
+        of_shoppers: that.
+        loaded: other words of what GET /v1/bundle says of it.
+    """
+    models = [{"variant": "main", "bundle": "0" * 12, "changed_items": 0}]
+    models.append({"variant": "other", "bundle": bundle.id, "changed_items": 0, **loaded})
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -216,19 +228,28 @@ def service(bundle: Bundle, *, key: str | None = None, less: float = 0.0) -> Ite
             self.send_response(200 if allowed else 401)
             self.end_headers()
             self.wfile.write(json.dumps(answer(asked) if allowed else {"title": "no key"}).encode())
+            request_ids.append(self.headers["x-request-id"])
+
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/v1/bundle" else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps({"models": models}).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             pass
 
     def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        assert asked.pop("model") == ("other" if models[1]["bundle"] == bundle.id else "main")
         history = asked.pop("history", None)
+        taken = less if not of_shoppers or (history is None and asked.get("user_id") is not None) else 0
         events = tuple(RawEvent(one["item_id"], one["event"], round(one["timestamp"] * 1e6)) for one in history or ())
         candidates = tuple(asked.pop("candidates")) if "candidates" in asked else None
         question = Question(**asked, events=events, whole=history is not None, candidates=candidates)
         found = bundle.recommend([question])[0]
-        items = [{"item_id": i.item_id, "score": i.score - less, "rank": i.rank, "source": i.source} for i in found.items]
+        items = [{"item_id": i.item_id, "score": i.score - taken, "rank": i.rank, "source": i.source} for i in found.items]
         return {"known": found.known, "items": items}
 
+    request_ids: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -238,6 +259,7 @@ def service(bundle: Bundle, *, key: str | None = None, less: float = 0.0) -> Ite
         server.shutdown()
         thread.join()
         server.server_close()
+    assert all(name.startswith("aisle-verify-") for name in request_ids), "so that its log tells them from shoppers' requests"
 
 
 def test_a_service_is_held_to_the_golden_requests_that_it_has_words_for(signed: tuple[Path, Path], verify: Verify) -> None:
@@ -252,6 +274,26 @@ def test_a_service_is_held_to_the_golden_requests_that_it_has_words_for(signed: 
     with service(Bundle.open(signed[0]), less=0.01) as url:
         status, _, err = verify(signed[0], "--url", url)
         assert (status, "E017" in err) == (11, True)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "of_shoppers", "cause"),
+    [
+        ({"bundle": "f" * 12}, False, "it answers from bundle 000000000000"),
+        ({"changed_items": 7}, False, "7 items of its catalogue were changed"),
+        ({}, True, "what those shoppers did since the export"),
+        ({}, False, ""),
+    ],
+)
+def test_why_a_service_answers_differently_is_named_where_it_tells(
+    loaded: dict[str, Any], of_shoppers: bool, cause: str, signed: tuple[Path, Path], verify: Verify
+) -> None:
+    with service(Bundle.open(signed[0]), less=0.01, of_shoppers=of_shoppers, **loaded) as url:
+        status, out, err = verify(signed[0], "--url", url, "--json")
+    told = json.loads(out)["golden"][2]
+    assert (status, told["agrees"], "E017" in err) == (11, False, True)
+    assert (cause in told["cause"], cause in err) == (True, True)
+    assert bool(told["cause"]) == bool(cause)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "file:///etc/passwd", "ftp://x"])

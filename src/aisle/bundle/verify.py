@@ -48,12 +48,14 @@ class Replayed:
         report: None where it was not tried.
         why_not: then says why; "" otherwise.
         skipped: golden requests that this way has no words for.
+        cause: why something came out differently, where that is known; "" otherwise.
     """
 
     way: str
     report: GoldenReport | None
     why_not: str = ""
     skipped: int = 0
+    cause: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -66,7 +68,8 @@ class Replayed:
         if self.report is None:
             return {**told, "not_tried": self.why_not}
         wrong, largest = list(self.report.wrong), self.report.largest_difference
-        return {**told, "asked": self.report.asked, "skipped": self.skipped, "wrong": wrong, "largest_difference": largest}
+        told |= {"asked": self.report.asked, "skipped": self.skipped, "wrong": wrong, "largest_difference": largest}
+        return {**told, "cause": self.cause}
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,42 @@ def replay_way(way: str, answers: Answers, golden: Sequence[GoldenRequest], tole
     return Replayed(way, replay(answers, golden, tolerance))
 
 
-def replay_service(url: str, api_key: str | None, golden: Sequence[GoldenRequest], tolerance: float) -> Replayed:
+def replay_service(url: str, api_key: str | None, golden: Sequence[GoldenRequest], tolerance: float, bundle: str) -> Replayed:
     """Ask a running service those golden requests that one HTTP request has words for.
+
+    It is asked of the model that is this bundle where several are loaded. No event is sent and nothing is changed there; where it
+    logs what it shows it logs these lists too, under request ids that begin with "aisle-verify-".
+
+    Args:
+        url, api_key: of the service.
+        golden: the requests.
+        tolerance: the manifest's.
+        bundle: the id of the bundle that they belong to.
 
     Raises:
         AisleError: E019 when the service does not answer.
     """
+    models = RunningService(url, api_key).loaded()
+    model = next((one for one in models if one["bundle"] == bundle), models[0])
+    asked = RunningService(url, api_key, model["variant"])
     sent = [request for request in golden if can_be_sent(request.question)]
-    return Replayed(url, replay(RunningService(url, api_key), sent, tolerance), skipped=len(golden) - len(sent))
+    by_id = [one for one in sent if one.question.user_id is not None and not one.question.whole]
+    others = [one for one in sent if one.question.user_id is None or one.question.whole]
+    reports = replay(asked, others, tolerance), replay(asked, by_id, tolerance)
+    report = GoldenReport(len(sent), reports[0].wrong + reports[1].wrong, max(one.largest_difference for one in reports))
+    cause = "" if report.agrees else _cause(model, bundle, only_by_id=reports[0].agrees)
+    return Replayed(url, report, skipped=len(golden) - len(sent), cause=cause)
+
+
+def _cause(model: dict[str, Any], bundle: str, *, only_by_id: bool) -> str:
+    """Return why a service answers otherwise than its bundle did at export, as far as it tells."""
+    causes = []
+    if model["bundle"] != bundle:
+        causes.append(f"it answers from bundle {model['bundle']}, and this is {bundle}")
+    if changed := model.get("changed_items"):
+        causes.append(f"{changed:,} items of its catalogue were changed since it was started")
+    if only_by_id and not causes:
+        causes.append(
+            "only shoppers by id get other lists: what those shoppers did since the export, or an erasure, counts there"
+        )
+    return "; ".join(causes)

@@ -78,7 +78,7 @@ def command(
     opened = Bundle.open(bundle, check=False)
     replayed = [replay_way("served", opened, golden, manifest.tolerance), _eager(bundle, golden, manifest.tolerance)]
     if url is not None:
-        replayed.append(replay_service(url, api_key, golden, manifest.tolerance))
+        replayed.append(replay_service(url, api_key, golden, manifest.tolerance, opened.id))
     verified = Verified(manifest, fit, tuple(replayed))
     signature = _signature(bundle, public_key)
     if as_json:
@@ -113,7 +113,7 @@ def _refusals(verified: Verified) -> list[str]:
     ]
     return wrong + [
         f"{one.way}: {len(one.report.wrong)} of {one.report.asked} golden requests are answered differently, "
-        f"such as {one.report.wrong[0]} [{_ANSWERS_DIFFER}]"
+        f"such as {one.report.wrong[0]}{f' ({one.cause})' if one.cause else ''} [{_ANSWERS_DIFFER}]"
         for one in verified.replayed
         if one.report is not None and one.report.wrong
     ]

@@ -81,4 +81,10 @@ async def metrics(service: Service, visit: Visit, asked: None) -> Reply:
 def _summary(slot: Slot, loaded: Loaded) -> dict[str, Any]:
     manifest = loaded.bundle.manifest
     about = manifest.model_dump(mode="json", exclude={"files"})
-    return {"variant": slot.name, "bundle": loaded.bundle.id, "loaded_at": loaded.loaded_s, "manifest": about}
+    return {
+        "variant": slot.name,
+        "bundle": loaded.bundle.id,
+        "loaded_at": loaded.loaded_s,
+        "changed_items": len(slot.changes),
+        "manifest": about,
+    }

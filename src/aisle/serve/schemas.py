@@ -286,6 +286,7 @@ class LoadedModel(BaseModel):
     variant: str
     bundle: str
     loaded_at: float = Field(description="seconds since 1970")
+    changed_items: int = Field(description="items that /v1/catalogue changed or added since the service was started")
     manifest: dict[str, Any] = Field(description="the bundle's manifest without its list of files")
 
 
