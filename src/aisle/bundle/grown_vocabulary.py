@@ -37,13 +37,14 @@ class GrownVocabulary:
 
     def grow(self, names: Iterable[int | str]) -> GrownVocabulary:
         """Return one that knows these too; those that it knows already keep their codes."""
-        later, code_of = list(self.later), dict(self.code_of)
         wanted = list(dict.fromkeys(names))
-        for name, code in zip(wanted, self.encode(wanted), strict=True):
-            if code == UNKNOWN and str(name) not in code_of:
-                code_of[str(name)] = len(self.base) + len(later)
-                later.append(name)
-        return GrownVocabulary(self.base, tuple(later), code_of) if len(later) > len(self.later) else self
+        more: dict[str, int | str] = {}
+        for place in np.flatnonzero(self.encode(wanted) == UNKNOWN).tolist():
+            more.setdefault(str(wanted[place]), wanted[place])
+        if not more:
+            return self
+        code_of = self.code_of | {name: len(self) + place for place, name in enumerate(more)}
+        return GrownVocabulary(self.base, (*self.later, *more.values()), code_of)
 
     def encode(self, raw: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
         """Return the code of each name, -1 where it is unknown: (B,) int64."""

@@ -162,8 +162,8 @@ class LiveCatalogue:
             columns[name] = _room(name, missing[:0], len(items)) if column is None else np.array(column)
             columns[name][code[place]] = values  # of two for one item the later one stays
         titles = {int(at): change.title for at, change in zip(code, changes, strict=True) if change.title is not None}
-        now = {"items": items, "names": names, "columns": columns, "titles": {**self.titles, **titles} if titles else self.titles}
-        return replace(self, **now, revision=self.revision + 1, changed=code, _masks={})
+        all_titles = {**self.titles, **titles} if titles else self.titles
+        return LiveCatalogue(self.base, items, names, columns, all_titles, self.revision + 1, code)
 
     def mask(self, wanted: Wanted) -> NDArray[np.bool_] | None:
         """Return which items may be recommended: (V,) bool, not to be written to; None where all may.

@@ -24,6 +24,7 @@ from aisle.bundle.found import Found, best_of, without
 from aisle.bundle.index_config import NOTHING, Index, check_query
 from aisle.bundle.live_catalogue import LiveCatalogue
 from aisle.features.words import words_of
+from aisle.storage.strings import Strings
 
 _BUCKETS = 1 << 18
 _AT_ONCE = 128  # titles, about a millisecond of holding the interpreter
@@ -63,9 +64,10 @@ class Kinship:
         self.scorable_V = scorable_V
         self._columns = ((catalogue.category, _SAME_CATEGORY), (catalogue.brand, _SAME_BRAND))
         bucket, words = array("i"), np.zeros(catalogue.n_items, np.int64)
-        for start in range(0, 0 if catalogue.title is None else catalogue.n_items, _AT_ONCE):
+        titles = Strings.pack([]) if catalogue.title is None else catalogue.title
+        for start in range(0, len(titles), _AT_ONCE):
             items = start + np.flatnonzero(scorable_V[start : start + _AT_ONCE])
-            for item, title in zip(items.tolist(), catalogue.title.take(items), strict=True):
+            for item, title in zip(items.tolist(), titles.take(items), strict=True):
                 found = _buckets(title)
                 bucket.extend(found)
                 words[item] = len(found)

@@ -84,11 +84,16 @@ class VectorScorer:
 
     def similar(self, item_B: NDArray[np.int64]) -> Floats:
         """Return the cosine of every item with each given one: (B, V), -inf for itself."""
-        score_BV: Floats = self.likeness(item_B) @ self.item_vectors[:, : self.width].T
+        score_BV = self.cosines(self.likeness(item_B))
+        score_BV[np.arange(len(item_B)), item_B] = -np.inf
+        return score_BV
+
+    def cosines(self, like_BW: Floats) -> Floats:
+        """Return the cosine of every item with vectors such as `likeness` gives: (B, width) -> (B, V)."""
+        score_BV: Floats = like_BW @ self.item_vectors[:, : self.width].T
         if self.length is not None:
             score_BV /= self.length
         score_BV[:, self._unscorable] = -np.inf
-        score_BV[np.arange(len(item_B)), item_B] = -np.inf
         return score_BV
 
     def similar_pairs(self, item_H: NDArray[np.int64], item_P: NDArray[np.int64]) -> Floats:

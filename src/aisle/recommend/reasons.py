@@ -122,7 +122,7 @@ def likeness(
         own_MH, item_MK = own_BH[rows], np.where(named_BK[rows], item_BK[rows], -1)
         like_MHK = np.where((own_MH[:, :, None] == item_MK[:, None, :]) & (item_MK >= 0)[:, None, :], np.inf, -np.inf)
         if not bool(scorer.knows(np.array([-1]), Histories.empty(1))[0]):  # one that tells strangers something is not personal
-            like_MHK = np.maximum(like_MHK, _alike(scorer, own_MH, item_MK))
+            like_MHK = np.maximum(like_MHK, alike_lists(scorer, np.maximum(own_MH, 0), np.maximum(item_MK, 0)))
         like_MHK[np.broadcast_to((own_MH < 0)[:, :, None], like_MHK.shape)] = -np.inf
         nearest_MK = like_MHK.argmax(axis=1)
         found_MK = (np.take_along_axis(like_MHK, nearest_MK[:, None, :], axis=1)[:, 0] > 0) & (item_MK >= 0)
@@ -132,13 +132,16 @@ def likeness(
     return because_BK, event_BK
 
 
-def _alike(scorer: Scorer, own_MH: NDArray[np.int64], item_MK: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Score how alike items are: (M, H) and (M, K) -> (M, H, K); where there is no item, anything."""
-    own_MH, item_MK = np.maximum(own_MH, 0), np.maximum(item_MK, 0)
+def alike_pairs(scorer: Scorer, item_H: NDArray[np.int64], item_P: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Score how alike items are in the cheapest way that the scorer offers: (H,) and (P,) -> (H, P)."""
+    return scorer.similar_pairs(item_H, item_P) if isinstance(scorer, LikensPairs) else scorer.similar(item_H)[:, item_P]
+
+
+def alike_lists(scorer: Scorer, item_BH: NDArray[np.int64], item_BK: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Score how alike the items of each row are, as `alike_pairs`: (B, H) and (B, K) -> (B, H, K)."""
     if isinstance(scorer, LikensLists):
-        return scorer.similar_lists(own_MH, item_MK)
-    pairs = scorer.similar_pairs if isinstance(scorer, LikensPairs) else lambda own, item: scorer.similar(own)[:, item]
-    return np.stack([pairs(own_H, item_K) for own_H, item_K in zip(own_MH, item_MK, strict=True)])
+        return scorer.similar_lists(item_BH, item_BK)
+    return np.stack([alike_pairs(scorer, item_H, item_K) for item_H, item_K in zip(item_BH, item_BK, strict=True)])
 
 
 def _latest(known: Histories) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
