@@ -6,7 +6,7 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from aisle.serve.problems import ProblemError
 from aisle.serve.settings import Settings
@@ -49,6 +49,8 @@ class Connection(HttpToolsProtocol):
         self._arriving: Literal["head", "body"] | None = "head"
         self._timed: Literal["head", "body"] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None  # set while bytes wait for a caller who does not read
+        self._answering: RequestResponseCycle | None = None  # of several requests sent at once, the one whose turn it is
         self._head_bytes = 0
         self._refused = False
 
@@ -86,11 +88,35 @@ class Connection(HttpToolsProtocol):
         self._arriving = None
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._arriving = None
         self._time()
+        self._forget_unread()
+        if self._answering is not None:  # uvicorn tells the newest request alone; this one would write to what is gone
+            self._answering.disconnected = True
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """More waits to be read by the caller than is good: a next answer waits too, and neither does so for ever."""
+        super().pause_writing()
+        self._time_unread()
+
+    def resume_writing(self) -> None:
+        """The caller has read on."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._forget_unread()
+
+    def on_response_complete(self) -> None:
+        """An answer is given; a connection that ends with it stays until the caller has read it."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._time_unread()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; one whose caller does not read its answer would otherwise stay, with the answer."""
@@ -115,6 +141,15 @@ class Connection(HttpToolsProtocol):
             limit_s = self.settings.header_timeout_s if self._arriving == "head" else self.settings.body_timeout_s
             self._timer = self.loop.call_later(limit_s, self._late)
 
+    def _time_unread(self) -> None:
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.settings.keep_alive_s, self.transport.abort)
+
+    def _forget_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def _late(self) -> None:
         if self.transport.is_closing():
             return
@@ -135,6 +170,7 @@ class Connection(HttpToolsProtocol):
         head += [name + b": " + value + b"\r\n" for name, value in problem.headers]
         self.transport.write(b"".join([*head, b"\r\n", problem.body]))
         self.transport.close()
+        self._time_unread()
 
 
 def bounded(settings: Settings) -> type[Connection]:
