@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aisle.bundle.bundle import Bundle
@@ -130,10 +131,12 @@ def test_what_cannot_be_asked_is_refused_by_name(bundle: Bundle) -> None:
 @pytest.mark.parametrize("name", ["item-knn", "sasrec", "ncf"])
 def test_similar_items_are_those_of_the_run(name: str, run_of: RunOf, bundle_of: BundleOf) -> None:
     bundle, model = Bundle.open(bundle_of(name)), run_of(name).recommender()
-    item = bundle.items[7]
-    assert [like.item_id for like in bundle.similar_items(item, k=5)] == model.similar_items([item], k=5)[
-        "similar_item_id"
-    ].to_list()
+    some, available_V = bundle.items.decode(range(0, 120, 6)), bundle.catalogue.available
+    shown = [like.item_id for item in some for like in bundle.similar_items(item, k=5)]
+    assert shown == model.similar_items(some, k=5)["similar_item_id"].to_list()
+    assert available_V is not None
+    assert set(bundle.items.decode(np.flatnonzero(available_V == 0))).isdisjoint(shown)
+    assert (available_V == 0).any()
 
 
 def test_a_bundle_that_lost_a_part_is_refused(exported_bundle: Path, tmp_path: Path) -> None:

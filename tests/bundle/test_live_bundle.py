@@ -49,6 +49,17 @@ def test_an_item_that_is_sold_out_is_left_out_where_only_available_ones_are_want
     assert first not in ids(live.now.recommend([question])[0])
 
 
+@pytest.mark.parametrize("name", ["sasrec", "item-knn", "two-stage"])
+def test_an_item_that_is_sold_out_is_shown_as_similar_to_none(name: str, bundle_of: BundleOf) -> None:
+    live = LiveBundle(Bundle.open(bundle_of(name)))
+    item = live.base.items[3]
+    before = [like.item_id for like in live.now.similar_items(item, 3)]
+    live.change([ItemChange(before[0], available=False)])
+    assert [like.item_id for like in live.now.similar_items(item, 2)] == before[1:]
+    live.change([ItemChange(before[0], available=True)])
+    assert [like.item_id for like in live.now.similar_items(item, 3)] == before
+
+
 @pytest.mark.parametrize("name", ["sasrec", "two-tower", "fm"])
 def test_a_new_item_is_scored_by_models_of_vectors(name: str, bundle_of: BundleOf) -> None:
     live = LiveBundle(Bundle.open(bundle_of(name)))

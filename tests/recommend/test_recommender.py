@@ -2,7 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aisle.recommend.knowledge import Knowledge, Memory
 from aisle.recommend.recommender import Recommendations, recommend, similar_items
+from aisle.recommend.rules import Rules, Shelf
 from tests.recommend.scorers import TableScorer, histories
 
 OUT = -np.inf
@@ -67,6 +69,18 @@ def test_similar_items_leave_out_the_item_itself() -> None:
     table = np.array([[1, 5, 3], [5, 1, 0], [3, 0, OUT]], np.float32)
     result = similar_items(TableScorer(table), np.array([0, 2]), k=2)
     assert lists(result) == {0: [(1, "model"), (2, "model")], 1: [(0, "model"), (1, "model")]}
+
+
+def test_similar_items_are_those_that_may_be_shown() -> None:
+    table = np.array([[1, 5, 3], [5, 1, 0], [3, 0, OUT]], np.float32)
+    shelf = Shelf(available=np.array([np.nan, 0, 1], np.float32), price=np.array([9, 9, 2], np.float32))
+    memory = Memory(("purchase",))
+    sold_out = Knowledge("table", POPULAR[:3], shelf, Rules(max_per_category=1, exclude_events=("purchase",)), memory)
+    result = similar_items(TableScorer(table), np.array([0, 1]), k=2, open_V=sold_out.shown)
+    assert lists(result) == {0: [(2, "model")], 1: [(0, "model"), (2, "model")]}  # about 1 can still be asked
+    dear = Knowledge("table", POPULAR[:3], shelf, Rules(max_price=5.0), memory)
+    assert lists(similar_items(TableScorer(table), np.array([1]), k=2, open_V=dear.shown)) == {0: [(2, "model")]}
+    assert Knowledge("table", POPULAR[:3], Shelf(), Rules(), memory).shown is None
 
 
 @given(st.integers(1, 8), st.integers(0, 99), st.integers(1, 40))

@@ -127,10 +127,10 @@ class Bundle:
         return [answer for answer in answers if answer is not None]
 
     def similar_items(self, item_id: int | str, k: int = 10) -> tuple[Item, ...]:
-        """Return the k items most like one.
+        """Return the k items most like one, of those that may be shown: what cannot be bought is not; see `Knowledge.shown`.
 
         Raises:
-            AisleError: E306 for an item that is not in the catalogue.
+            AisleError: E306 for an item that is not in the catalogue, E373 for a price rule without prices.
         """
         code = int(self.live.items.encode([item_id])[0])
         if code < 0:
@@ -139,7 +139,7 @@ class Bundle:
                 hint="use a raw item id as in the log",
                 code="E306",
             )
-        lists = similar_items(self.scorer, np.array([code]), k=k)
+        lists = similar_items(self.scorer, np.array([code]), k=k, open_V=self.knowledge.shown)
         name = f"from {self.knowledge.name}"
         return tuple(
             Item(self.live.items[int(item)], float(score), int(rank), "model", name)

@@ -24,7 +24,7 @@ from aisle.recommend.knowledge import Knowledge, Shoppers, Told, place_items
 from aisle.recommend.lists import Lists
 from aisle.recommend.reasons import explain
 from aisle.recommend.recommender import Recommendations
-from aisle.recommend.rules import ALL, Gate, Rules
+from aisle.recommend.rules import ALL, Rules, open_to_all
 from aisle.recommend.scorer import Scorer
 from aisle.recommend.topk import NOTHING
 
@@ -146,7 +146,7 @@ class Nearest:
             shoppers, vectors = shoppers.take(asked.rows), vectors.of_rows(asked.rows)
         gate = knowledge.gate(asked.rules, shoppers)
         seen = (shoppers.known if shoppers.seen is None else shoppers.seen) if asked.filter_seen else None
-        search = _Search(self, knowledge, len(shoppers), vectors, gate.left_out(seen), _open(gate, asked.allowed_V))
+        search = _Search(self, knowledge, len(shoppers), vectors, gate.left_out(seen), open_to_all(gate, asked.allowed_V))
         if gate.cap is None:
             return search.lists(asked.k)
         return gate.capped(search.lists, asked.k, np.arange(len(knowledge.fallback)))[0]
@@ -246,13 +246,6 @@ def _ranks(popular_P: NDArray[np.int64], n_items: int) -> NDArray[np.int32]:
     rank_V = np.full(n_items, len(popular_P), np.int32)
     rank_V[popular_P] = np.arange(len(popular_P), dtype=np.int32)
     return rank_V
-
-
-def _open(gate: Gate, allowed_V: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-    """Return what is open to everybody; None = everything."""
-    for closed_V in gate.closed.values():
-        allowed_V = ~closed_V if allowed_V is None else allowed_V & ~closed_V
-    return allowed_V
 
 
 def _together(parts: Sequence[tuple[NDArray[np.int64] | None, Lists]], n_shoppers: int) -> Lists:

@@ -233,13 +233,15 @@ class Recommender:
         return Answer(table, removed_table(lists, users))
 
     def similar_items(self, items: Sequence[Any], *, k: int = 10) -> pl.DataFrame:
-        """Return the k items most like each given one.
+        """Return the k items most like each given one, of those that may be shown.
+
+        What the catalogue says cannot be bought is not shown, nor what the price rules of the recipe's `[rules]` close.
 
         Returns:
             Columns item_id (the one asked about), similar_item_id, score, rank.
 
         Raises:
-            AisleError: E306 for an item that is not in the catalogue.
+            AisleError: E306 for an item that is not in the catalogue, E373 for a price rule without prices.
         """
         codes = self.items.encode(items)
         for item, code in zip(items, codes, strict=True):
@@ -249,7 +251,7 @@ class Recommender:
                     hint="use a raw item id as in the log",
                     code="E306",
                 )
-        lists = similar_items(self.scorer, codes, k=k)
+        lists = similar_items(self.scorer, codes, k=k, open_V=self.knowledge.shown)
         return self._table("item_id", list(items), lists, answer="similar_item_id")
 
     def histories(self, users: Sequence[Any]) -> tuple[NDArray[np.int64], Histories]:

@@ -16,7 +16,7 @@ from aisle.errors import AisleError
 from aisle.features.histories import Histories, last_events, together
 from aisle.recommend.reasons import Reasons, explain, for_request
 from aisle.recommend.recommender import Recommendations, recommend
-from aisle.recommend.rules import Gate, Rules, Shelf
+from aisle.recommend.rules import Gate, Rules, Shelf, open_to_all
 from aisle.recommend.scorer import Scorer
 from aisle.schema.events import Event
 
@@ -98,6 +98,21 @@ class Knowledge:
     shelf: Shelf
     rules: Rules
     memory: Memory
+
+    @property
+    def shown(self) -> NDArray[np.bool_] | None:
+        """Which items may be shown as similar to another: (V,) bool; None = all.
+
+        What cannot be bought is not, whether or not lists for shoppers leave it out; nor what the shop's prices close. Rules
+        about a shopper, and the cap a category, do not apply: what is alike is mostly of one category.
+
+        Raises:
+            AisleError: E373 when a price rule needs a column that the catalogue lacks.
+        """
+        rules = Rules(
+            available_only=self.shelf.available is not None, min_price=self.rules.min_price, max_price=self.rules.max_price
+        )
+        return open_to_all(Gate.of(rules, self.shelf, Histories.empty(0)))
 
     def gate(self, rules: Rules | None, shoppers: Shoppers) -> Gate:
         """Make rules ready for some shoppers.

@@ -137,13 +137,16 @@ def _lists(  # noqa: PLR0913, PLR0917 - the parts of one block
     return _flatten(lists, pool_N, first_row, removed | passed)
 
 
-def similar_items(scorer: Scorer, item_B: NDArray[np.int64], *, k: int = 10) -> Recommendations:
-    """Return the k items most like each given one.
+def similar_items(
+    scorer: Scorer, item_B: NDArray[np.int64], *, k: int = 10, open_V: NDArray[np.bool_] | None = None
+) -> Recommendations:
+    """Return the k items most like each given one. No shopper asks: nothing is hidden as seen.
 
     Args:
         scorer: the model.
         item_B: (B,) item codes.
         k: items a list; shorter where the model knows fewer.
+        open_V: (V,) bool, the only items that may be shown, such as `Knowledge.shown`; None = all.
 
     Raises:
         AisleError: E350 when the model gives NaN.
@@ -152,6 +155,8 @@ def similar_items(scorer: Scorer, item_B: NDArray[np.int64], *, k: int = 10) -> 
     for rows in blocks(len(item_B), 1 << 16):
         score_BV = scorer.similar(item_B[rows])
         check_no_nan(score_BV)
+        if open_V is not None:
+            score_BV = np.where(open_V, score_BV, np.float32(-np.inf))
         lists = best(score_BV, k, np.ones(len(rows), np.bool_))
         parts.append(_flatten(lists, np.arange(score_BV.shape[1]), int(rows[0])))
     return _join(parts)

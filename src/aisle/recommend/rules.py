@@ -215,6 +215,13 @@ class Gate:
                 return
 
 
+def open_to_all(gate: Gate, allowed_V: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
+    """Return which of the allowed items the rules close to nobody: (V,) bool; None = everything."""
+    for closed_V in gate.closed.values():
+        allowed_V = ~closed_V if allowed_V is None else allowed_V & ~closed_V
+    return allowed_V
+
+
 def cap_lists(lists: Lists, category_N: NDArray[np.int32], cap: int, k: int) -> tuple[Lists, NDArray[np.int64]]:
     """Keep the first `cap` items of each category, then the first k of what is left.
 
