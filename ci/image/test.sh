@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the three images for real, start them with compose, and attack them: `make test-image`. Whatever is missing fails; nothing skips.
+# Build the images for real, start them with compose, and attack them: `make test-image`. Whatever is missing fails; nothing skips.
 #
 #   ci/image/test.sh            everything
 #   ci/image/test.sh build      up to the images, for work on the tests: then `pytest -m image tests/image`
@@ -34,10 +34,10 @@ fi
 export PATH=$CACHE/tools/bin:$PATH
 
 stage "hadolint, shellcheck, yamllint"
-hadolint image/Dockerfile ci/image/base.Dockerfile
+hadolint image/Dockerfile image/hub/Dockerfile ci/image/base.Dockerfile
 mapfile -t scripts < <(git ls-files 'image/**.sh' 'ci/image/*.sh' 'image/*.sh' | sort -u)
 shellcheck "${scripts[@]}"
-yamllint --strict -d '{extends: default, rules: {line-length: {max: 140}, document-start: disable, comments-indentation: disable}}' image/
+yamllint --strict -d '{extends: default, rules: {line-length: {max: 140}, document-start: disable, comments-indentation: disable}}' image/ ci/image/
 
 stage "base"
 secrets=()
@@ -66,6 +66,19 @@ for target in train lab serve; do
   BUILDKIT_PROGRESS=plain "${PYTHON%/python}/aisle" image build "$target" --tag "$IMAGES/$target" "${arguments[@]}" \
     --sbom "$CACHE/$target.cdx.json" >"$CACHE/$target.log" 2>&1 || { tail -n 60 "$CACHE/$target.log" >&2; fail "$target was not built"; }
 done
+
+stage "the hub, and a provider to test it with"
+provider=$CACHE/provider
+if ! cmp -s ci/image/provider/package-lock.json "$provider/made-of.json"; then
+  rm -rf "$provider"
+  mkdir -p "$provider"
+  cp ci/image/provider/package*.json "$provider"
+  NODE_EXTRA_CA_CERTS=$ca npm ci --prefix "$provider" --ignore-scripts --no-audit --no-fund --fetch-timeout 20000 --fetch-retries 5 >"$CACHE/provider.log" 2>&1 \
+    || { cat "$CACHE/provider.log" >&2; fail "npm cannot install the provider"; }
+  cp ci/image/provider/package-lock.json "$provider/made-of.json"
+fi
+cp ci/image/provider/server.mjs "$provider"
+docker build --quiet --file image/hub/Dockerfile --tag "$IMAGES/hub" --build-arg "BASE=$debian" --build-arg "BUILD_BASE=$IMAGES/build" "${secrets[@]}" .
 docker image ls --filter "reference=$IMAGES/*"
 if [[ ${1:-} == build ]]; then
   trap - EXIT
@@ -73,7 +86,7 @@ if [[ ${1:-} == build ]]; then
 fi
 
 stage "attacks"
-export TEST_SBOMS=$CACHE TEST_CA=$ca TEST_BUILD_ARGUMENTS="SERVE_BASE=$debian BUILD_BASE=$IMAGES/build"
+export TEST_SBOMS=$CACHE TEST_PROVIDER=$provider TEST_CA=$ca TEST_BUILD_ARGUMENTS="SERVE_BASE=$debian BUILD_BASE=$IMAGES/build"
 "$PYTHON" -m pytest -m image tests/image --timeout 600 -q --durations 10
 
 # The cache folder keeps one Debian and 8 GB of layers.

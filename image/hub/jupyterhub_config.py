@@ -8,6 +8,8 @@ from pathlib import Path
 
 from docker.types import DeviceRequest
 from oauthenticator.generic import GenericOAuthenticator
+from tornado.httpclient import HTTPClientError
+from tornado.web import HTTPError
 
 c = get_config()  # noqa: F821 - put there by traitlets
 
@@ -69,6 +71,16 @@ class Listed(GenericOAuthenticator):
         if self.username_claim == "email" and about.get("email_verified") is not True:
             return False
         return await super().check_allowed(username, auth_model)
+
+    async def get_token_info(self, handler, params):
+        """Answer 403 to a code that the provider did not give for this browser; by itself the hub would say 500."""
+        try:
+            return await super().get_token_info(handler, params)
+        except HTTPClientError as error:
+            if error.code != 400:
+                raise
+            self.log.warning("the provider refused a code: %s", error)
+            raise HTTPError(403, "the provider does not know this code") from error
 
     def add_user(self, user):
         """Block whom an earlier list named: cookies and tokens open nothing any more, and the server is stopped.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # What the lab container runs: sshd and JupyterLab, both as aisle; when one ends, the container ends. With words: these, instead.
+# With the one word "hub", which is how image/hub starts it: JupyterLab alone, and a JupyterHub says who comes in.
 #
 #   JUPYTER_TOKEN            at least 16 characters; or JUPYTER_TOKEN_FILE, or JUPYTER_PASSWORD_HASH (of `jupyter server password`).
 #                            None given: one is made at the first start, kept on the volume, and printed once.
@@ -97,11 +98,18 @@ first_notebooks() {
   done
 }
 
-if (($#)); then exec "$@"; fi
+if (($#)) && [[ $* != hub ]]; then exec "$@"; fi
 
 check_writable "$HOME" "$RUN" /tmp /workspace /workspace/notebooks /workspace/checkpoints /workspace/logs /workspace/data
 mkdir -p "$STATE" "$HOME/.ssh"
 chmod 700 "$STATE" "$HOME/.ssh"
+if [[ $* == hub ]]; then
+  # Ends by itself where no hub has given it a token of its own. It reads /etc/jupyter/jupyter_server_config.py, all but its door.
+  rm -f "$RUN/token" "$RUN/password_hash"
+  unset JUPYTER_TOKEN JUPYTER_TOKEN_FILE JUPYTER_PASSWORD_HASH
+  first_notebooks
+  exec jupyterhub-singleuser
+fi
 token
 unset JUPYTER_TOKEN JUPYTER_TOKEN_FILE JUPYTER_PASSWORD_HASH
 keys

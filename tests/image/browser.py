@@ -18,6 +18,10 @@ class Person:
     def __init__(self, hub: str) -> None:
         self.client = httpx.Client(base_url=hub, follow_redirects=True, timeout=TIMEOUT_S)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.client.close()
+
     def get(self, path: str, **headers: str) -> httpx.Response:
         """What is answered in the end, every redirect followed."""
         return self.client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})

@@ -53,6 +53,11 @@ def serve_image() -> str:
 
 
 @pytest.fixture(scope="session")
+def hub_image() -> str:
+    return named("hub")
+
+
+@pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two key pairs: "ours", whose public half the lab is given, and "strange"."""
     folder = tmp_path_factory.mktemp("keys")

@@ -14,6 +14,7 @@ import pytest
 
 from aisle import __version__
 from aisle.cli.image_sbom import packages, sbom
+from tests.image.conftest import named
 from tests.image.engine import docker, inspected, run
 
 pytestmark = pytest.mark.image
@@ -33,9 +34,15 @@ PUBLIC = re.compile(r"/(tests?|testdata|examples?|test_data)/|/usr/share/(doc|pe
 MOST_SERVE_BYTES = 700_000_000
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+@pytest.fixture(scope="module", params=[*TARGETS, "hub"])
 def image(request: pytest.FixtureRequest) -> str:
-    return f"{os.environ.get('TEST_IMAGES', 'aisle-ci')}/{request.param}"
+    return named(request.param)
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def with_aisle(request: pytest.FixtureRequest) -> str:
+    """An image that `aisle image build` made; the hub has no aisle in it."""
+    return named(request.param)
 
 
 def test_no_layer_holds_a_secret_not_even_one_that_a_later_layer_removes(image: str, tmp_path: Path) -> None:
@@ -87,9 +94,9 @@ def test_the_image_is_not_started_as_root(image: str) -> None:
     assert inspected(image)["Config"]["User"] == "1000"
 
 
-def test_labels_say_what_is_inside(image: str) -> None:
-    labels = inspected(image)["Config"]["Labels"]
-    environment = json.loads(docker("run", "--rm", "--entrypoint", "aisle", image, "env", "--json"))
+def test_labels_say_what_is_inside(with_aisle: str) -> None:
+    labels = inspected(with_aisle)["Config"]["Labels"]
+    environment = json.loads(docker("run", "--rm", "--entrypoint", "aisle", with_aisle, "env", "--json"))
     assert labels["org.opencontainers.image.version"] == __version__
     assert labels["aisle.python"] == environment["python"]
     assert labels.get("aisle.torch") == (environment.get("torch_build") or {}).get("version")
@@ -129,16 +136,16 @@ def test_locked_versions_are_the_installed_ones(image: str) -> None:
     assert {name: there.get(name) for name in wanted} == wanted
 
 
-def test_the_sbom_is_valid_cyclonedx_and_names_what_is_inside(image: str) -> None:
+def test_the_sbom_is_valid_cyclonedx_and_names_what_is_inside(with_aisle: str) -> None:
     tools = Path(os.environ["TEST_SBOMS"])
-    file = tools / f"{image.rsplit('/', 1)[1]}.cdx.json"
+    file = tools / f"{with_aisle.rsplit('/', 1)[1]}.cdx.json"
     check = (
         "import sys, cyclonedx.validation.json as j, cyclonedx.schema as s\n"
         "print(j.JsonStrictValidator(s.SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read()))"
     )
     assert run(str(tools / "tools" / "bin" / "python"), "-c", check, str(file)).stdout.strip() == "None"
     document = json.loads(file.read_text())
-    assert document == sbom(image, packages(image))
+    assert document == sbom(with_aisle, packages(with_aisle))
     purls = {part["purl"] for part in document["components"]}
     assert f"pkg:pypi/aisle@{__version__}" in purls
     assert any(purl.startswith("pkg:deb/debian/libc6@") for purl in purls)

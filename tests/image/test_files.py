@@ -20,7 +20,7 @@ def pins(file: Path) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in rows}
 
 
-@pytest.mark.parametrize("target", ["train", "lab", "serve", "build"])
+@pytest.mark.parametrize("target", ["train", "lab", "serve", "hub", "build"])
 def test_an_image_has_the_versions_that_the_tests_ran_with(target: str) -> None:
     tested = pins(IMAGE.parent / "requirements.lock")
     locked = pins(IMAGE / "locks" / f"{target}.txt")
@@ -40,11 +40,16 @@ def test_the_lab_keeps_every_version_of_train() -> None:
     assert {name for name, version in train.items() if lab.get(name) != version} == set()
 
 
+def test_the_hub_and_the_labs_that_it_starts_have_one_jupyterhub() -> None:
+    assert pins(IMAGE / "locks" / "hub.txt")["jupyterhub"] == pins(IMAGE / "locks" / "lab.txt")["jupyterhub"]
+
+
 def test_every_outside_image_is_an_argument_and_no_frontend_is_pulled() -> None:
-    froms = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", DOCKERFILE, re.MULTILINE)
-    stages = {name for _, name in froms}
-    assert all(base.startswith("${") or base in stages for base, _ in froms)
-    assert not re.match(r"#\s*syntax=", DOCKERFILE)
+    for text in (DOCKERFILE, (IMAGE / "hub" / "Dockerfile").read_text()):
+        froms = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", text, re.MULTILINE)
+        stages = {name for _, name in froms}
+        assert all(base.startswith("${") or base in stages for base, _ in froms)
+        assert not re.match(r"#\s*syntax=", text)
     assert f"ARG BASE={DEFAULT_BASE}\n" in DOCKERFILE
 
 
