@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from aisle.bundle.scorer_vectors import VectorScorer
@@ -222,3 +224,15 @@ def test_scorer_json_says_what_is_there(folder_of: Callable[[str], Path]) -> Non
     assert about["arrays"]["items"] == ["<f4", [26, 9]]  # 8 factors and the bias
     files = {path.name for path in folder.iterdir()}
     assert files == {"scorer.json", "weights.safetensors", "ranker.onnx", *(f"{array}.npy" for array in about["arrays"])}
+
+
+def test_attention_however_sharp_is_the_eager_one(tmp_path: Path) -> None:
+    """Queries and keys ten times as large: what is far below the best of a row is floored, and counts for nothing."""
+    eager = copy.deepcopy(fitted("SASRec, three blocks"))
+    with torch.no_grad():
+        for block in eager.encoder.blocks:
+            block.attention.query_key_value.weight *= 10
+            block.attention.query_key_value.bias += 1
+    export_scorer(eager, "sasrec", eager.config, tmp_path / "model")
+    user, known = shoppers()
+    assert_same(load_scorer(tmp_path / "model").score(user, known), eager.score(user, known), 1e-4)

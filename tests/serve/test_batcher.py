@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -178,10 +179,32 @@ def test_who_is_answered_goes_on_before_the_next_batch_begins() -> None:
             await batcher.ask([number])
             return len(work.batches)
 
-        # Each sees the batches up to its own: the thread has not gone on yet.
-        assert await asyncio.gather(*(ask(number) for number in range(50))) == list(range(1, 51))
+        first = await work.busy(batcher)
+        later = [asyncio.create_task(ask(number)) for number in range(1, 5)]
+        await asyncio.sleep(0)
+        work.gate.set()
+        await first
+        assert len(work.batches) == 1  # the thread has not gone on yet
+        assert await asyncio.gather(*later) == [2] * 4
 
-    run(scenario, max_batch=1)
+    run(scenario, max_batch=5)
+
+
+def test_where_a_whole_batch_waits_the_thread_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aisle.serve.batcher._TURN_S", 60)
+
+    async def scenario(batcher: Batcher[int, int], work: Work) -> None:
+        first = await work.busy(batcher)
+        later = [asyncio.create_task(batcher.ask([number])) for number in range(1, 6)]
+        await asyncio.sleep(0)
+        work.gate.set()
+        end = time.monotonic() + 10
+        while len(work.batches) < 3 and time.monotonic() < end:
+            time.sleep(0.001)
+        assert work.batches == [[0], [1, 2], [3, 4]]
+        await asyncio.gather(first, *later)
+
+    assert run(scenario, max_batch=2).batches[3] == [5]
 
 
 def test_closing_finishes_what_waits() -> None:

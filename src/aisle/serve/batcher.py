@@ -4,7 +4,8 @@ The thread never waits for more jobs to come: a job that arrives at an idle thre
 while it works make the next batch.
 
 After each batch the loop gets a turn of its own before the next one begins. Both threads need the interpreter: without the turn
-a busy one keeps the loop from reading requests, which then wait where nobody counts them and nobody answers 503.
+a busy one keeps the loop from reading requests, which then wait where nobody counts them and nobody answers 503. Where a whole
+batch waits already the thread goes on at once: the loop reads while it multiplies, and waiting would not make batches longer.
 """
 
 from __future__ import annotations
@@ -181,8 +182,10 @@ class Batcher(Generic[Ask, Reply]):
             self._watch(len(asks), seconds)
         if not jobs or self._loop.is_closed():
             return
+        self._turn.acquire(blocking=False)  # of an earlier batch, where nobody waited for it
         self._loop.call_soon_threadsafe(self._deliver, results)
-        self._turn.acquire(timeout=_TURN_S)
+        if self._queue.qsize() < self._limits.max_batch:
+            self._turn.acquire(timeout=_TURN_S)
         if asks:
             mean_s = (time.perf_counter() - start) / len(asks)
             self._ask_s = mean_s if not self._ask_s else self._ask_s + _SMOOTHING * (mean_s - self._ask_s)
