@@ -29,6 +29,8 @@ def test_memory_is_what_the_files_take(name: str, config: IndexConfig, tmp_path:
 def test_exact_by_hand() -> None:
     exact = plan(1_000_000, 64).choices[0]
     assert exact.memory_bytes == exact.item_matrix_bytes == 256_000_000  # 1 million x 64 x 4 bytes
+    smaller = plan(50_000, 64).choices[0]
+    assert (smaller.memory_bytes, smaller.item_matrix_bytes) == (16_000_000, 12_800_000)  # and 50,000 x 64 x 1 byte
 
 
 @pytest.mark.parametrize("items", [1_000, 50_000, 1_000_000, 10_000_000, 100_000_000])

@@ -12,6 +12,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from aisle.bundle.coarse import LEAST_ITEMS, MOST_CELLS
 from aisle.bundle.faiss_index import default_lists
 from aisle.bundle.index_config import choose_codes, choose_kind
 from aisle.errors import AisleError
@@ -31,6 +32,7 @@ class Costs:
         cached_bytes_s, stream_bytes_s: item vectors multiplied a second, where all fit into the processor's cache and where not.
         cache_bytes: of the processor, about.
         batch_flops: multiplications and additions a second for 16 questions at once.
+        coarse_call_ms, coarse_bytes_s, coarse_batch_flops: the same three where an exact search looks at 7 bits first.
         sq8_ns: of scoring one dimension of an 8-bit code; pq_ns: of one byte of a product code.
         skip_ns: of finding that an item is not allowed; mask_ns: of making a filter ready, an item of the catalogue.
         fetch_us: of scoring one fetched item exactly.
@@ -45,6 +47,9 @@ class Costs:
     stream_bytes_s: float = 13.5e9
     cache_bytes: float = 64e6
     batch_flops: float = 50e9
+    coarse_call_ms: float = 0.2
+    coarse_bytes_s: float = 23e9
+    coarse_batch_flops: float = 190e9
     sq8_ns: float = 0.22
     pq_ns: float = 0.4
     skip_ns: float = 3.5
@@ -65,7 +70,7 @@ class Choice:
 
     Attributes:
         name: "exact", "ivf-sq8", "ivf-pq" or "hnsw".
-        memory_bytes: that the index must hold in memory; of "exact" the item matrix.
+        memory_bytes: that the index must hold in memory; of "exact" the item matrix, and itself in 7 bits where it has them.
         item_matrix_bytes: on disk, mapped: all of it is read by "exact", a few rows a question by the others.
         ms: of one question, one thread, k = 10; filtered_ms: with a filter that leaves 5%.
         batch_ms: of a question among 16 at once.
@@ -143,16 +148,20 @@ def plan(n_items: int, dim: int, costs: Costs | None = None) -> Plan:
 
 
 def _exact(n_items: int, dim: int, costs: Costs, known: str) -> Choice:
-    size = 4 * n_items * dim
+    size, few = 4 * n_items * dim, n_items // 20
     rate = costs.cached_bytes_s if size <= costs.cache_bytes else costs.stream_bytes_s
-    few = n_items // 20
+    coarse_bytes, call_ms, flops = 0, costs.call_ms, costs.batch_flops
+    ms = call_ms + 1000 * size / rate
+    if n_items >= LEAST_ITEMS and n_items * dim <= MOST_CELLS:
+        coarse_bytes, call_ms, flops = n_items * dim, costs.coarse_call_ms, costs.coarse_batch_flops
+        ms = call_ms + 1000 * coarse_bytes / costs.coarse_bytes_s
     return Choice(
         "exact",
+        size + coarse_bytes,
         size,
-        size,
-        ms=_round(costs.call_ms + 1000 * size / rate),
+        ms=_round(ms),
         filtered_ms=_round(costs.call_ms + few * costs.fetch_us / 1000),
-        batch_ms=_round(costs.call_ms / 16 + 1000 * 2 * n_items * dim / costs.batch_flops),
+        batch_ms=_round(call_ms / 16 + 1000 * 2 * n_items * dim / flops),
         build_s=0.0,
         known=known,
         remark="misses nothing",
