@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aisle.bundle.bundle import Bundle
 from aisle.bundle.live_bundle import LiveBundle
 from aisle.bundle.live_catalogue import ItemChange
+from aisle.bundle.nearest import Nearest
+from aisle.bundle.new_items import blend
 from aisle.bundle.question import Answer, Question, RawEvent
 from aisle.recommend.rules import Rules
 
@@ -107,3 +111,70 @@ def test_models_without_vectors_know_a_new_item_by_what_it_is_like_and_do_not_sc
     )
     assert "new" not in ids(answer)
     assert {item.item_id: item.source for item in lists.items}["new"] == "popular"
+
+
+def test_a_change_costs_what_it_changes(live: LiveBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    blended: list[Any] = []
+
+    def counted(*told: Any) -> Any:
+        blended.append(told)
+        return blend(*told)
+
+    monkeypatch.setattr("aisle.bundle.new_items.blend", counted)
+    some = live.base.items.decode(range(10))
+    before = live.change([twin(live.base, item, f"new {item}") for item in some])
+    assert len(blended) == 10
+    after = live.change([ItemChange(f"new {some[0]}", price=2.0), ItemChange(some[1], price=3.0)])
+    assert after.scorer is before.scorer  # prices leave the model and the order of popular items alone
+    assert after.nearest is before.nearest
+    live.change([twin(live.base, some[3], "one more"), ItemChange(f"new {some[2]}", title="another title")])
+    assert len(blended) == 12
+    assert live.now.live.facts(int(live.now.live.items.encode([f"new {some[0]}"])[0]))["price"] == 2.0
+
+
+@pytest.mark.parametrize("name", ["sasrec", "two-stage"])
+def test_step_by_step_gives_what_all_changes_at_once_give(name: str, bundle_of: BundleOf) -> None:
+    base = Bundle.open(bundle_of(name))
+    some = base.items.decode(range(0, 40, 4))
+    changes = [twin(base, item, f"new {item}") for item in some]
+    changes += [ItemChange(f"new {some[2]}", title="quite another"), ItemChange(some[1], price=1.0), ItemChange("odd")]
+    step, whole = LiveBundle(base), LiveBundle(base)
+    for change in changes:
+        step.change([change])
+    whole.change(changes)
+    questions = [Question(user_id=user, k=100) for user in [*base.users.decode(range(5)), "nobody"]]
+    assert step.now.recommend(questions) == whole.now.recommend(questions)
+    if whole.now.nearest is not None and step.now.nearest is not None:
+        nearest = Nearest.of(whole.now.nearest.scorer, whole.now.nearest.index, whole.now.knowledge.fallback)
+        for one in (step.now.nearest, whole.now.nearest):
+            assert one.popular_P.tolist() == nearest.popular_P.tolist()
+            assert one.rank_V.tolist() == nearest.rank_V.tolist()
+
+
+def test_a_state_without_the_new_items_can_be_gone_back_to(live: LiveBundle) -> None:
+    empty = live.now.live
+    live.change([twin(live.base, live.base.items[3], "new")])
+    live.follow(empty)
+    assert live.now.scorer is live.base.scorer
+    live.change([twin(live.base, live.base.items[8], "other")])
+    assert [like.item_id for like in live.now.similar_items("other", 1)] != []
+    assert live.now.live.n_items == len(live.base.items) + 1
+
+
+def test_answers_go_on_while_the_index_of_titles_is_made(live: LiveBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def give_way(_seconds: float) -> None:
+        begun.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr("aisle.bundle.new_items.time.sleep", give_way)
+    question = Question(user_id=live.base.users[1])
+    before = live.base.recommend([question])
+    change = threading.Thread(target=live.change, args=([twin(live.base, live.base.items[3], "new")],))
+    change.start()
+    assert begun.wait(60)
+    assert live.now.recommend([question]) == before
+    go_on.set()
+    change.join(60)
+    assert live.now.live.n_items == len(live.base.items) + 1

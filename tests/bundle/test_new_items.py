@@ -164,3 +164,12 @@ def test_only_what_came_or_changed_is_looked_at_again() -> None:
     assert second.kin_M[0] is first.kin_M[0]
     assert shop.kind_V[second.stand_in[:2]].tolist() == [1, 3]
     assert second.has_vector.tolist() == [True, True, False]
+
+
+def test_reading_the_titles_gives_way_to_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("aisle.bundle.new_items.time.sleep", slept.append)
+    shop = clustered()
+    Kinship(shop.catalogue, np.ones(len(shop.kind_V), np.bool_))
+    assert len(slept) == 10  # 1,200 titles, 128 at a time
+    assert min(slept) > 0  # with 0 the interpreter would be taken back before anybody else had it
