@@ -57,6 +57,14 @@ def test_a_bundle_is_not_replaced_unless_it_is_said_and_nothing_else_ever_is(
     assert (photos / "one.jpg").exists()
 
 
+def test_a_program_is_asked_for_by_name_and_refused_where_the_model_has_none(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert aisle(monkeypatch, "export", run, "--out", tmp_path / "bundle", "--extra", "pt2") == 11
+    assert "E025" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
 @pytest.mark.parametrize("from_bundle", [False, True])
 def test_a_run_or_a_bundle_becomes_a_model_archive(
     from_bundle: bool, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,11 @@ FORMATS = ("bundle", "torchserve")
 )
 @click.option("--sign", type=click.Path(path_type=Path), help="PEM file of an Ed25519 private key to sign the manifest with.")
 @click.option("--data-note", default="", help="What people must know of the data, such as that the shop is simulated.")
+@click.option(
+    "--extra",
+    type=click.Choice(["pt2"]),
+    help="Also write the encoder as a torch.export program, which is opened only after a check of the signature.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the bundle at --out.")
 @KEY_OPTION
 @JSON_OPTION
@@ -46,6 +51,7 @@ def command(
     index: Kind,
     sign: Path | None,
     data_note: str,
+    extra: str | None,
     overwrite: bool,
     public_key: Path | None,
     as_json: bool,
@@ -61,7 +67,9 @@ def command(
       aisle export runs/sasrec --out runs/sasrec-bundle --sign keys/release.pem --overwrite
       aisle export runs/sasrec-bundle --format torchserve --out model-store
     """
-    config = ExportConfig(name=name, index=IndexConfig(kind=index), private_key=sign, data_note=data_note)
+    config = ExportConfig(
+        name=name, index=IndexConfig(kind=index), private_key=sign, data_note=data_note, program=extra is not None
+    )
 
     def say(text: str) -> None:
         if not as_json:
@@ -69,7 +77,7 @@ def command(
 
     is_bundle = (run / DIGEST_NAME).exists()
     if is_bundle:
-        _check_bundle_options(kind, {"--sign": sign, "--index": index != "auto", "--data-note": data_note})
+        _check_bundle_options(kind, {"--sign": sign, "--index": index != "auto", "--data-note": data_note, "--extra": extra})
     else:
         refuse_key_for_run(context)
     if kind == "torchserve":

@@ -19,7 +19,7 @@ from aisle.bundle.bundle import Bundle, knowledge_json
 from aisle.bundle.catalogue import Catalogue, Named, write_catalogue
 from aisle.bundle.golden import golden_questions, make_golden, write_golden
 from aisle.bundle.index import IndexConfig, IndexReport, build_index
-from aisle.bundle.manifest import MANIFEST_NAME, About, Interval, Manifest, ModelAbout, Versions, write_manifest
+from aisle.bundle.manifest import EXTRA_FOLDER, MANIFEST_NAME, About, Interval, Manifest, ModelAbout, Versions, write_manifest
 from aisle.bundle.scorer_vectors import VectorScorer
 from aisle.bundle.scorers import load_scorer
 from aisle.dataset.reader import Dataset
@@ -27,6 +27,7 @@ from aisle.environment.facts import environment
 from aisle.experiment.recipe import recipe_as_dict
 from aisle.experiment.recommender import Recommender
 from aisle.experiment.run import Run
+from aisle.export.program import PROGRAM_NAME, write_program
 from aisle.export.scorers import export_scorer
 from aisle.export.torchserve_model import with_torch
 from aisle.export.versions import architectures, versions
@@ -51,6 +52,7 @@ class ExportConfig:
         private_key: PEM file of the Ed25519 key to sign with; None leaves the bundle unsigned.
         golden: how many golden requests are recorded.
         data_note: what people must know of the data, such as "simulated shop".
+        program: also write the encoder as a `torch.export` program, see `export.program`.
     """
 
     name: str | None = None
@@ -58,6 +60,7 @@ class ExportConfig:
     private_key: Path | None = None
     golden: int = 64
     data_note: str = ""
+    program: bool = False
 
 
 def export_run(
@@ -97,6 +100,9 @@ def export_run(
         fitted = recommender.fitted
         assert fitted is not None
         report = export_scorer(fitted.model, run.recipe.model, run.recipe.parameters, folder / layout.MODEL)
+        if config.program:
+            say("the torch.export program")
+            write_program(fitted.model, folder / EXTRA_FOLDER / PROGRAM_NAME)
         index = _write_index(folder, recommender, config.index, say)
         about = _about(run, folder, dataset, config, index)
         width = index and index["dim"]
