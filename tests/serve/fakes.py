@@ -137,7 +137,7 @@ class Client:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         transport = httpx.ASGITransport(make_app(service), raise_app_exceptions=True)
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30)
 
     def begin(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Start something in the loop."""

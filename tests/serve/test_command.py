@@ -10,7 +10,7 @@ import pytest
 
 from aisle.cli.main import main
 from aisle.serve.keys import Keys, read_keys
-from aisle.serve.settings import Settings
+from aisle.serve.settings import LISTS, Settings
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -64,7 +64,7 @@ def test_every_setting_is_an_option_with_words(run: Run) -> None:
     status, out, _ = run("--help")
     assert status == 0
     for name, field in Settings.model_fields.items():
-        assert f"--{'cors-origin' if name == 'cors_origins' else name.replace('_', '-')}" in out
+        assert f"--{(name.removesuffix('s') if name in LISTS else name).replace('_', '-')}" in out
         assert field.description
 
 

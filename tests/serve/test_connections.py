@@ -21,7 +21,7 @@ from aisle.serve.settings import Settings
 from tests.serve.process import PATIENCE_S, Served, serving, until
 
 QUESTION = b'{"user_id": "u0000017", "k": 1}'
-HEAD = b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 WHOLE = HEAD + b"Content-Length: %d\r\n\r\n" % len(QUESTION) + QUESTION
 
 
@@ -152,7 +152,7 @@ def test_who_goes_on_sending_after_a_413_is_cut_off(served: Served) -> None:
 def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> None:
     with served.connect() as connection:
         for number in range(5):
-            connection.sendall(WHOLE.replace(b"Host: a", b"Host: a\r\nX-Request-Id: r%d" % number))
+            connection.sendall(WHOLE.replace(b"Host: localhost", b"Host: localhost\r\nX-Request-Id: r%d" % number))
         answer = read_all(connection)
     assert [part[:2] for part in answer.split(b"x-request-id: ")[1:]] == [b"r%d" % number for number in range(5)]
 
@@ -176,7 +176,7 @@ def test_one_connection_too_many_gets_a_503_and_the_others_go_on(served: Served)
     all_is_well(served)
 
 
-ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LAST = ASK.replace(b"Host", b"Connection: close\r\nHost")
 
 

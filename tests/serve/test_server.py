@@ -48,7 +48,9 @@ def test_sigterm_answers_what_is_open_says_not_ready_and_ends_with_0(bundle_of: 
     with serving(tmp_path, bundle_of("popularity"), drain_s=1, events=tmp_path / "events") as served, served.client() as client:
         assert client.get("/health/ready").status_code == 200
         begun = served.connect()
-        begun.sendall(b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
+        begun.sendall(
+            b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+        )
         served.process.send_signal(signal.SIGTERM)
         until(lambda: client.get("/health/ready").status_code == 503, "still ready")
         late = client.post("/v1/recommend", json=QUESTION)
@@ -168,7 +170,9 @@ def test_512_connections_hammering_neither_crash_nor_fill_memory_and_leave_no_tr
 
         def hammer(number: int) -> None:
             body = b'{"user_id":"u0000017"}'
-            head = b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            head = (
+                b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            )
             while not stop.is_set():
                 try:
                     with served.connect() as connection:

@@ -56,3 +56,14 @@ def test_a_value_that_does_not_fit_is_named(name: str, value: str) -> None:
     assert error.value.code == "E080"
     assert value in error.value.message
     assert f"AISLE_{name}" in error.value.hint
+
+
+def test_a_queue_that_no_full_batch_fits_in_is_refused() -> None:
+    with pytest.raises(AisleError, match="max_waiting is 16, less than max_batch, 32") as error:
+        read_settings({"AISLE_MAX_WAITING": "16"})
+    assert error.value.code == "E080"
+    assert read_settings({"AISLE_MAX_WAITING": "16"}, max_batch=16).max_waiting == 16
+
+
+def test_lists_are_given_with_commas() -> None:
+    assert read_settings({"AISLE_ALLOWED_HOSTS": "shop.example,shop"}).allowed_hosts == ("shop.example", "shop")

@@ -14,7 +14,7 @@ from aisle.errors import AisleError
 from aisle.serve.keys import SCOPES, Scope, new_key
 from aisle.serve.opening import make_service
 from aisle.serve.server import listen, run
-from aisle.serve.settings import Settings, read_settings
+from aisle.serve.settings import LISTS, Settings, read_settings
 
 _NEW_KEYS = Path("aisle-keys.json")
 
@@ -28,8 +28,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         if field.annotation is bool:
             flag += f"/--no-{name.replace('_', '-')}" if field.default else ""
             option = click.option(flag, name, is_flag=True, default=None, help=words)
-        elif name == "cors_origins":
-            option = click.option("--cors-origin", name, multiple=True, help=words.replace(", comma-separated", ""))
+        elif name in LISTS:
+            option = click.option(flag.removesuffix("s"), name, multiple=True, help=words.replace(", comma-separated", ""))
         else:
             option = click.option(flag, name, type=_type(field.annotation), help=words)
         command = option(command)
@@ -75,8 +75,7 @@ def command(
       aisle serve --new-key shop --scope recommend --scope events --keys keys.json
       aisle serve s3://shop/registry --keys keys.json --host 0.0.0.0
     """
-    options["cors_origins"] = options["cors_origins"] or None
-    settings = read_settings(**options)
+    settings = read_settings(**{name: None if value == () else value for name, value in options.items()})
     if key_name is not None:
         _make_key(settings.keys or _NEW_KEYS, key_name, scopes or ("recommend",), per_second)
         return

@@ -10,6 +10,7 @@ from starlette.routing import Router
 
 from aisle.errors import AisleError
 from aisle.serve.endpoint import GoneError, Message, Receive, Send
+from aisle.serve.hosts import Hosts
 from aisle.serve.problems import ProblemError, bug, problem_of
 from aisle.serve.service import Service
 from aisle.serve.visit import Visit
@@ -23,6 +24,9 @@ class Front:
 
     def __init__(self, service: Service, router: Router) -> None:
         self.service, self._router = service, router
+        settings = service.settings
+        known = service.keys.needed or settings.insecure_no_keys  # who may ask is somebody's care
+        self._hosts = None if known else Hosts((settings.host, *settings.allowed_hosts))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -44,6 +48,8 @@ class Front:
             await send(message)
 
         try:
+            if self._hosts is not None:
+                self._hosts.check(visit.host)
             await self._router(scope, receive, reply)
         except GoneError:
             visit.status = _GONE

@@ -15,11 +15,12 @@ from aisle.serve.schemas import ErrorAnswer
 
 _REF = "#/components/schemas/{model}"
 # What any operation may answer: not JSON, too slow, too large, does not fit, overloaded or not ready.
-_ALWAYS = {"open": (503,), "key": (401, 403, 429, 500, 503), "query": (422,), "body": (400, 408, 413, 415, 422)}
+_ALWAYS = {"open": (421, 503), "key": (401, 403, 421, 429, 500, 503), "query": (422,), "body": (400, 408, 413, 415, 422)}
 _WORDS = {
     200: "answered", 400: "no JSON", 401: "no valid key", 403: "the key may not do this", 404: "not found",
     408: "the request came too slowly", 409: "refused; what was there stays", 413: "the body is too large",
-    415: "the body is not said to be JSON", 422: "does not fit", 429: "the key is used too often", 500: "a bug",
+    415: "the body is not said to be JSON", 421: "asked by a name that is not this service's", 422: "does not fit",
+    429: "the key is used too often", 500: "a bug",
     503: "overloaded, not ready or shutting down; see Retry-After",
 }  # fmt: skip
 

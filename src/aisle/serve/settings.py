@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from aisle.errors import AisleError
 
 PREFIX = "AISLE_"
+LISTS = ("cors_origins", "allowed_hosts")
 # How like a setting a name must be to be taken for it, misspelt. Other commands have variables of their own (AISLE_WHO, ...).
 _MISSPELT = 0.75
 
@@ -30,6 +31,9 @@ class Settings(BaseModel):
     keys: Path | None = Field(None, description="file of API keys, as `aisle serve --new-key` writes it")
     insecure_no_keys: bool = Field(False, description="listen beyond loopback without keys")
     cors_origins: tuple[str, ...] = Field((), description="origins of pages that may call the service, comma-separated")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="names of a service without keys beside this machine's, comma-separated"
+    )
 
     max_batch: int = Field(32, ge=1, le=4096, description="questions that are scored together at most")
     max_waiting: int = Field(1024, ge=1, description="questions that may wait; one more gets 503")
@@ -83,10 +87,10 @@ def read_settings(environment: Mapping[str, str] | None = None, **options: Any) 
         if setting not in Settings.model_fields:
             _check_spelling(name, setting)
             continue
-        values[setting] = [part for part in text.split(",") if part] if setting == "cors_origins" else text
+        values[setting] = [part for part in text.split(",") if part] if setting in LISTS else text
     values |= {name: value for name, value in options.items() if value is not None}
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -95,6 +99,13 @@ def read_settings(environment: Mapping[str, str] | None = None, **options: Any) 
             hint=f"{Settings.model_fields[name].description}; set {PREFIX}{name.upper()} or --{name.replace('_', '-')}",
             code="E080",
         ) from error
+    if settings.max_waiting < settings.max_batch:  # the questions of one batch call come max_batch at a time
+        raise AisleError(
+            f"setting max_waiting is {settings.max_waiting}, less than max_batch, {settings.max_batch}: no full batch could wait",
+            hint="raise --max-waiting (AISLE_MAX_WAITING) or lower --max-batch",
+            code="E080",
+        )
+    return settings
 
 
 def _check_spelling(name: str, setting: str) -> None:

@@ -29,6 +29,7 @@ class Visit:
         method, path: of the request.
         content_type, content_length: of its body; None = not said.
         key: the API key as sent.
+        host: whom the caller believes to speak to; None = not said.
         endpoint: what it was for; "none" until that is known.
         params: parts of the path.
         caller: name of the key, where there are keys.
@@ -42,6 +43,7 @@ class Visit:
     content_type: bytes | None = None
     content_length: int | None = None
     key: str | None = None
+    host: bytes | None = None
     query_string: bytes = b""
     endpoint: str = "none"
     params: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +60,8 @@ class Visit:
                 visit.content_type = value.split(b";", 1)[0].strip().lower()
             elif name == b"content-length":
                 visit.content_length = int(value) if value.isdigit() else None
+            elif name == b"host":
+                visit.host = value
             elif name == b"x-request-id" and _SANE_ID.fullmatch(value):
                 visit.request_id = value.decode()
             elif name == b"authorization" and value[:7].lower() == b"bearer ":
