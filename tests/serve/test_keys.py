@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aisle.errors import AisleError
-from aisle.serve.keys import Keys, Scope, new_key, read_keys
+from aisle.serve.keys import SCOPES, Keys, Scope, new_key, read_keys
 from aisle.serve.problems import ProblemError
 from aisle.serve.settings import Settings
 from tests.serve.fakes import make_service, running
@@ -83,6 +83,35 @@ def test_a_rate_is_kept_over_any_second(path: Path, clock: Callable[[float], Non
     clock(0.5)
     assert keys.admit(key, "recommend")
     assert refused(keys, key) == (429, "E068")
+
+
+def test_a_batch_counts_its_questions(path: Path, clock: Callable[[float], None]) -> None:
+    """Two a second: a second pays 2 of a batch of 7, and 5 are owed. After 2.5 s nothing is, after 3 s one may ask."""
+    key = new_key(path, "shop", ("recommend",), per_second=2)
+    with running(make_service(settings=Settings(keys=path, watch_s=0))) as client:
+        headers = {"X-API-Key": key}
+        assert client.post("/v1/recommend/batch", json={"requests": [{}] * 7}, headers=headers).status_code == 200
+        refused = client.post("/v1/recommend", json={}, headers=headers)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "4")
+        clock(2.9)
+        assert client.post("/v1/recommend", json={}, headers=headers).status_code == 429
+        clock(0.1)
+        assert client.post("/v1/recommend", json={}, headers=headers).status_code == 200
+
+
+def test_who_may_write_events_may_not_erase(path: Path) -> None:
+    made = {scope: new_key(path, scope, (scope,)) for scope in SCOPES}
+    with running(make_service(settings=Settings(keys=path, watch_s=0))) as client:
+        answers = {
+            scope: client.request("DELETE", "/v1/shoppers/u1", headers={"X-API-Key": key}).status_code
+            for scope, key in made.items()
+        }
+    assert answers == {"recommend": 403, "events": 403, "erase": 404, "admin": 404}  # 404: this one keeps no events
+
+
+def test_a_file_of_keys_from_before_is_read(path: Path) -> None:
+    new_key(path, "shop", ("recommend", "events", "admin"))
+    assert read_keys(path).keys[0].scopes == ("recommend", "events", "admin")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from aisle.serve import keys
 from aisle.serve.problems import ProblemError
+from aisle.serve.schemas import BatchRequest
 from aisle.serve.service import Service
 from aisle.serve.visit import JSON, Reply, Visit
 
@@ -56,6 +57,7 @@ class Endpoint:
         visit.endpoint, visit.params = self.name, scope.get("path_params", {})
         if "user_id" in visit.params:  # logs name nobody
             visit.path = scope["route"].path_format
+        record: keys.KeyRecord | None = None
         if self.scope != "open":
             record = service.keys.admit(visit.key, self.scope)  # type: ignore[arg-type]
             visit.caller = None if record is None else record.name
@@ -63,6 +65,8 @@ class Endpoint:
         if self.body is not None:
             content = await read_body(visit, receive, service.settings.max_body_bytes)
             asked = parse(self.body, content)
+            if record is not None and isinstance(asked, BatchRequest):
+                service.keys.charge(record, len(asked.requests) - 1)
         elif self.query is not None:
             asked = fit(self.query, visit.query)
         reply = await self.handle(service, visit, asked)

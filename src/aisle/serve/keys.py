@@ -22,8 +22,8 @@ from aisle.errors import AisleError
 from aisle.serve.problems import ProblemError
 from aisle.storage.atomic import write_atomic
 
-Scope = Literal["recommend", "events", "admin"]
-SCOPES: tuple[Scope, ...] = ("recommend", "events", "admin")
+Scope = Literal["recommend", "events", "erase", "admin"]
+SCOPES: tuple[Scope, ...] = ("recommend", "events", "erase", "admin")
 
 _HINT = "send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`; `aisle serve --new-key NAME --keys FILE` makes one"
 _NOBODY_SALT, _NOBODY_HASH = "00" * 16, "00" * 32  # what the secret of an unknown id is compared with, for the same time
@@ -37,7 +37,7 @@ class KeyRecord(BaseModel):
         name: who uses it.
         salt, hash: hexadecimal; hash is SHA-256(salt + secret).
         scopes: what it may do; "admin" may do everything.
-        per_second: requests a second, in the long run; a second's worth at once. None = any number.
+        per_second: questions or other requests a second, in the long run; a second's worth at once. None = any number.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -77,6 +77,10 @@ class _Bucket:
             return (1 - self.tokens) / self.rate
         self.tokens -= 1
         return 0.0
+
+    def owe(self, tokens: int) -> None:
+        """Take more, of what is not there yet if need be: who asked for much at once waits the longer afterwards."""
+        self.tokens -= tokens
 
 
 class Keys:
@@ -141,6 +145,12 @@ class Keys:
                 retry_after_s=max(1, round(wait_s + 0.5)),
             )
         return record
+
+    def charge(self, record: KeyRecord, questions: int) -> None:
+        """Count further questions of a call that was admitted as one: nothing is refused, what comes next waits the longer."""
+        bucket = self._buckets.get(record.id)
+        if bucket is not None:
+            bucket.owe(questions)
 
     def _find(self, key: str | None) -> KeyRecord | None:
         parts = (key or "").split("_", 2)

@@ -54,7 +54,7 @@ OPERATIONS = (
     Operation(
         "POST", "/v1/events", Endpoint("events", shoppers.events, "events", body=say.EventsRequest), say.AcceptedAnswer, (404,)
     ),
-    Operation("DELETE", "/v1/shoppers/{user_id}", Endpoint("erase", shoppers.erase, "events"), say.ErasedAnswer, (404, 422)),
+    Operation("DELETE", "/v1/shoppers/{user_id}", Endpoint("erase", shoppers.erase, "erase"), say.ErasedAnswer, (404, 422)),
     Operation(
         "GET", "/v1/items/{item_id}", Endpoint("item", about.item, "recommend", query=say.ItemQuery), say.ItemAnswer, (404,)
     ),
