@@ -87,6 +87,14 @@ def test_an_event_that_the_bundle_was_made_from_is_not_counted_twice(client: Cli
     assert [event.item_id for event in bundle.asked[-1][0].events] == ["i001"]
 
 
+def test_events_that_no_list_reflects_are_counted_in_the_answer(client: Client) -> None:
+    event = {"event": "view", "item_id": "i000", "user_id": "u1"}
+    at_s = UNTIL_US / 1e6
+    events = [event, event | {"timestamp": at_s + 1}, event | {"timestamp": at_s}, event | {"timestamp": at_s - 1e6}]
+    answer = client.post("/v1/events", json={"events": events}).json()
+    assert (answer["accepted"], answer["too_old_to_matter"]) == (4, 2)
+
+
 def test_a_history_sent_along_leaves_the_store_out(client: Client, bundle: FakeBundle) -> None:
     tell(client, {"event": "view", "item_id": "i000", "user_id": "u1"})
     client.recommend(user_id="u1", history=[{"item_id": "i005"}])

@@ -248,6 +248,9 @@ class AcceptedAnswer(BaseModel):
     request_id: str
     accepted: int = Field(description="events that are on disk")
     repeated: int = Field(description="those of them that had been there before, by event_id")
+    too_old_to_matter: int = Field(
+        description="those of them from before the end of the log that the loaded bundles were made from: kept, reflected by no list"
+    )
 
 
 class ErasedAnswer(BaseModel):

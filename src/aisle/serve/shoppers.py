@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from aisle.schema.events import Event
 from aisle.serve.events.protocol import EventStore, StoredEvent
@@ -15,9 +16,10 @@ from aisle.serve.visit import Reply, Visit
 async def events(service: Service, visit: Visit, asked: EventsRequest) -> Reply:
     """Store events; the answer comes when they are on disk."""
     now_us = time.time_ns() // 1000
-    appended = await _store(service).append([_stored(event, now_us) for event in asked.events])
-    accepted = appended.stored + appended.repeated
-    return Reply.json({"request_id": visit.request_id, "accepted": accepted, "repeated": appended.repeated})
+    stored = [_stored(event, now_us) for event in asked.events]
+    appended = await _store(service).append(stored)
+    counts = {"accepted": appended.stored + appended.repeated, "repeated": appended.repeated}
+    return Reply.json({"request_id": visit.request_id, **counts, "too_old_to_matter": _too_old(service, stored)})
 
 
 async def erase(service: Service, visit: Visit, asked: None) -> Reply:
@@ -26,6 +28,12 @@ async def erase(service: Service, visit: Visit, asked: None) -> Reply:
     document = {"request_id": visit.request_id, "receipt_id": receipt.receipt_id, "erased_at": receipt.time_us / 1e6}
     counts = {"events": receipt.events, "served": receipt.served, "sessions": receipt.sessions}
     return Reply.json(document | counts)
+
+
+def _too_old(service: Service, events: Sequence[StoredEvent]) -> int:
+    """Count the events of a time that every loaded bundle takes to be in its own log: no list reflects them."""
+    until_us = min((slot.loaded.until_us for slot in service.slots if slot.loaded is not None), default=0)
+    return sum(event.time_us <= until_us for event in events)
 
 
 def _store(service: Service) -> EventStore:
