@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
-from tests.image.engine import docker, run
+from tests.image.engine import address, docker, run, wait_healthy
 
 pytestmark = pytest.mark.image
 SECRET = "a-client-secret-of-the-tests"  # noqa: S105
@@ -72,3 +73,22 @@ def test_a_hub_that_would_not_be_safe_does_not_start(hub_image: str, changed: tu
 
 def test_a_lab_that_is_told_of_a_hub_which_is_not_there_does_not_start(lab_image: str) -> None:
     assert run("docker", "run", "--rm", lab_image, "timeout", "60", "lab-start", "hub", check=False).returncode not in (0, 124)
+
+
+def test_behind_tls_every_cookie_is_for_https_alone_and_the_code_is_bound_to_the_browser(
+    hub_image: str, containers: list[str]
+) -> None:
+    words = [word for name, value in WHOLE.items() for word in ("-e", f"{name}={value}")]
+    containers.append(docker("run", "--detach", "--hostname", "hub", "--publish", "127.0.0.1::8000", *words, hub_image))
+    wait_healthy(containers[0])
+    host, port = address(containers[0], 8000)
+    # Without X-Forwarded-Proto: also where the proxy with TLS does not send it.
+    with httpx.Client(base_url=f"http://{host}:{port}") as browser:
+        page, sent = browser.get("/hub/login"), browser.get("/hub/oauth_login")
+    set_cookies = [*page.headers.get_list("set-cookie"), *sent.headers.get_list("set-cookie")]
+    assert {cookie.split("=")[0] for cookie in set_cookies} == {"_xsrf", "oauthenticator-state"}
+    assert [cookie for cookie in set_cookies if "Secure" not in cookie.split("; ")] == []
+    asked = dict(httpx.URL(sent.headers["location"]).params)
+    assert sent.headers["location"].startswith("https://id.shop.example/auth?")
+    assert (asked["redirect_uri"], asked["code_challenge_method"]) == (WHOLE["OAUTH_CALLBACK_URL"], "S256")
+    assert asked["state"]
