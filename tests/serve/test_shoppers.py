@@ -213,10 +213,25 @@ def test_no_log_line_names_a_shopper(tmp_path: Path, capsys: pytest.CaptureFixtu
         tell(client, {"event": "view", "item_id": "i000", "user_id": "secret-user", "session_id": "secret-session"})
         client.recommend(user_id="secret-user", session_id="secret-session")
         client.request("DELETE", "/v1/shoppers/secret-user")
+        assert "secret" not in client.get("/v1/shoppers/secret-user/secret").text
+        client.request("DELETE", "/v1/shoppers/secret-user", headers={"host": "evil.example"})
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["url.path"] for line in lines if line["event.action"] == "request"] == [
         "/v1/events",
         "/v1/recommend",
-        "/v1/shoppers/{user_id}",
+        *["/v1/shoppers/{user_id}"] * 3,
     ]
     assert "secret" not in json.dumps(lines)
+
+
+def test_where_the_events_cannot_be_read_the_answer_says_when_to_ask_again(client: Client) -> None:
+    client.service.store._reader.close()  # type: ignore[union-attr]
+    answer = client.recommend(user_id="u1")
+    assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (503, "E058", "1")
+    assert client.recommend().status_code == 200
+
+
+def test_a_service_whose_events_can_no_longer_be_written_is_not_alive(client: Client) -> None:
+    assert client.get("/health/live").status_code == 200
+    client.wait(client.service.store._writer.close())  # type: ignore[union-attr]
+    assert client.get("/health/live").status_code == 503

@@ -62,6 +62,10 @@ async def live(service: Service, visit: Visit, asked: None) -> Reply:
     """Say that the process answers; one that does not is to be started again."""
     if not service.batcher.alive:
         raise ProblemError(503, "the inference thread has ended", hint="start the service again; send us its log", code="E081")
+    if service.store is not None and not service.store.alive:
+        raise ProblemError(
+            503, "the event store's thread has ended", hint="start the service again; send us its log", code="E081"
+        )
     return Reply.json({"live": True})
 
 

@@ -15,6 +15,7 @@ from aisle.serve.problems import ProblemError, bug, problem_of
 from aisle.serve.service import Service
 from aisle.serve.visit import Visit
 
+_NAMES = "/v1/shoppers/"  # what comes behind it is a user id
 _GONE = 499  # as nginx calls it: the caller closed the connection
 _LEVELS = {2: "info", 3: "info", 4: "warning", 5: "error"}
 
@@ -54,6 +55,8 @@ class Front:
         except GoneError:
             visit.status = _GONE
         except Exception as error:
+            if visit.path.startswith(_NAMES):  # logs name nobody, whatever was wrong
+                visit.path = _NAMES + "{user_id}"
             problem = self._problem(error, visit)
             visit.reason = problem.code
             if visit.status == 0:  # else the answer has begun, and all that is left is to close the connection

@@ -249,7 +249,7 @@ class AcceptedAnswer(BaseModel):
     accepted: int = Field(description="events that are on disk")
     repeated: int = Field(description="those of them that had been there before, by event_id")
     too_old_to_matter: int = Field(
-        description="those of them from before the end of the log that the loaded bundles were made from: kept, reflected by no list"
+        description="those of them from before the end of the log that the bundles were made from: kept, reflected by no list"
     )
 
 

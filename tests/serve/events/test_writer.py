@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from aisle.serve.events.writer import Job, _transaction
+from aisle.serve.events.writer import Job, Writer, _transaction
 
 
 class GoneDisk:
@@ -28,3 +28,22 @@ def test_a_disk_that_refuses_commit_and_rollback_is_told_to_everybody() -> None:
     outcomes = asyncio.run(told())
     assert [value for _, value, _ in outcomes] == [None, None]
     assert all("could not be written: disk I/O error" in str(error) for _, _, error in outcomes)
+
+
+def test_a_bug_after_the_writing_is_told_to_its_own_caller_and_the_writer_goes_on() -> None:
+    def forgets(value: object) -> object:
+        raise KeyError("a bug")
+
+    async def told() -> tuple[list[Any], int]:
+        writer = Writer(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), 10, 10)
+        both = [writer.put(lambda connection: "written", after, 1) for after in (forgets, lambda value: value)]
+        answers = await asyncio.wait_for(asyncio.gather(*both, return_exceptions=True), 10)
+        waiting = writer.waiting
+        assert writer.alive
+        await writer.close()
+        assert not writer.alive
+        return answers, waiting
+
+    (error, value), waiting = asyncio.run(told())
+    assert isinstance(error, KeyError)
+    assert (value, waiting) == ("written", 0)

@@ -148,6 +148,10 @@ class EventLog(Protocol):
 class EventStore(EventLog, Protocol):
     """Where events are kept while the service runs. Every method belongs to the event loop that opened the store."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can go on, whatever its disk or Redis can do just now; where not, only a new process helps."""
+
     async def append(self, events: Sequence[StoredEvent]) -> Appended:
         """Store events: all or none. Returns when they are on disk and the next `histories` reflects them.
 

@@ -74,6 +74,11 @@ class RedisStore:
             raise
         return cls(client, config or EventsConfig())
 
+    @property
+    def alive(self) -> bool:
+        """Always: a Redis that is away may come back (see `EventStore.alive`)."""
+        return True
+
     async def append(self, events: Sequence[StoredEvent]) -> Appended:
         """Store events, all or none; returns when they are on disk (see `EventStore.append`)."""
         self._check_open()

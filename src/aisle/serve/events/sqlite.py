@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from aisle.bundle.question import RawEvent
+from aisle.errors import AisleError
 from aisle.serve.events import receipts
 from aisle.serve.events.check import check_events, check_user
 from aisle.serve.events.config import DAY_US, KINDS, EventsConfig
@@ -63,6 +65,11 @@ class SqliteStore:
         except BaseException:
             os.close(lock)
             raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether the writing thread is there (see `EventStore.alive`)."""
+        return self._writer.alive
 
     async def append(self, events: Sequence[StoredEvent]) -> Appended:
         """Store events, all or none; returns when they are on disk (see `EventStore.append`)."""
@@ -119,6 +126,12 @@ class SqliteStore:
                 read = await asyncio.get_running_loop().run_in_executor(
                     self._reader_thread, read_entries, self._reader, missing, self._config.live_events
                 )
+            except sqlite3.Error as error:
+                raise AisleError(
+                    f"the events cannot be read: {error}",
+                    hint="ask again after Retry-After; if this stays, look at the disk, and put back a copy of the file",
+                    code="E058",
+                ) from error
             finally:
                 stale = self._live.end(fill, read)
             found |= read

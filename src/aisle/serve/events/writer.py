@@ -75,6 +75,11 @@ class Writer:
         self._queue.put(Job(work, after, done, size, wipes))
         return done
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is there; without it nothing is ever written."""
+        return self._thread.is_alive()
+
     async def close(self) -> None:
         """Write what waits, then stop."""
         if not self._closing:
@@ -115,10 +120,13 @@ class Writer:
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """In the event loop: first everything that readers look at, then whoever waits."""
         self.commits += bool(outcomes)
-        results = []
+        results: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         for job, value, error in outcomes:
             self.waiting -= job.size
-            results.append((job.done, job.after(value) if error is None else None, error))
+            try:
+                results.append((job.done, job.after(value) if error is None else None, error))
+            except Exception as bug:  # told to whoever waits for it; the others go on
+                results.append((job.done, None, bug))
         for done, result, error in results:
             # A client that went away has cancelled its wait; its events are on disk all the same.
             if done.done():
