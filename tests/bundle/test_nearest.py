@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -95,6 +95,7 @@ RULES = [
 ]
 
 
+@settings(deadline=None)  # of a machine with other work
 @given(st.integers(0, 10_000), st.sampled_from(RULES), st.booleans(), st.sampled_from([None, 0.05, 0.3, 0.9]))
 def test_the_lists_are_those_of_scoring_everything(seed: int, rules: Rules, filter_seen: bool, share: float | None) -> None:
     rng = np.random.default_rng(seed)
@@ -134,6 +135,7 @@ def test_filling_a_list_from_the_whole_catalogue_looks_at_its_most_popular_items
         assert Counted.read <= most
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_who_asks_for_something_else_gets_what_they_get_alone(seed: int) -> None:
     rng = np.random.default_rng(seed)
