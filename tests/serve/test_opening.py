@@ -51,3 +51,7 @@ def test_a_lifetime_given_holds_for_every_kind_of_event() -> None:
     assert {config.lifetime_us(event) for event in Event} == {2 * 86_400_000_000}
     assert (config.served_days, config.queue_served) == (2, 7)
     assert events_config(Settings()).lifetime_days[Event.impression] == 90
+
+
+def test_events_days_is_the_life_of_sessions_too() -> None:
+    assert events_config(Settings(events_days=7)).session_days == 7

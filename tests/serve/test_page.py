@@ -213,6 +213,17 @@ def test_a_history_is_what_the_bundles_and_the_events_know_newest_first(client: 
     assert (told["total"], told["known"], told["erased"]) == (3, True, False)
 
 
+def test_a_search_counts_the_events_of_those_it_shows_alone(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every letter that is typed, on the event loop."""
+    examples = client.get("/page/shop").json()["examples"].values()
+    counted = {one["user_id"]: one["events"] for kind in examples for one in kind}
+    monkeypatch.setattr("aisle.serve.page.shop._lengths", None)
+    for user_id, events in counted.items():
+        assert {"user_id": user_id, "events": events} in client.get("/page/shoppers", params={"prefix": user_id}).json()[
+            "shoppers"
+        ]
+
+
 def test_what_is_clicked_on_the_page_is_no_part_of_the_shoppers_own_history(client: Client) -> None:
     event = {"event": "purchase", "item_id": "i007", "session_id": "page-2"}
     client.post("/v1/events", json={"events": [event]})

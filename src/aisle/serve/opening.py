@@ -56,7 +56,9 @@ def events_config(settings: Settings) -> EventsConfig:
     if settings.events_days is None:
         return EventsConfig(queue_served=settings.max_impressions)
     days = dict.fromkeys(Event, settings.events_days)
-    return EventsConfig(days, served_days=settings.events_days, queue_served=settings.max_impressions)
+    return EventsConfig(
+        days, served_days=settings.events_days, session_days=settings.events_days, queue_served=settings.max_impressions
+    )
 
 
 def open_tried(folder: Path, public_key: Path | None = None) -> Bundle:

@@ -53,7 +53,7 @@ async def shoppers(service: Service, visit: Visit, asked: PrefixQuery) -> Reply:
     """Find shoppers."""
     bundle = service.slots.get(None).now().bundle
     user = list(starting_with(bundle.users, asked.prefix, _FOUND))
-    return Reply.json({"request_id": visit.request_id, "shoppers": _told(bundle, user, _lengths(bundle))})
+    return Reply.json({"request_id": visit.request_id, "shoppers": _told(bundle, user)})
 
 
 def starting_with(ids: Vocabulary, prefix: str, most: int) -> Iterator[int]:
@@ -90,7 +90,7 @@ def _numbers(id_U: NDArray[np.int64], prefix: int, most: int) -> Iterator[int]:
 
 def _offered(bundle: Bundle) -> dict[str, Any]:
     length_U = _lengths(bundle)
-    examples = {kind: _told(bundle, user, length_U) for kind, user in _examples(length_U).items()}
+    examples = {kind: _told(bundle, user) for kind, user in _examples(length_U).items()}
     return {"examples": examples, "categories": _categories(bundle), "columns": list(bundle.live.columns)}
 
 
@@ -113,8 +113,12 @@ def _lengths(bundle: Bundle) -> NDArray[np.int64]:
     return longest_U if bundle.seen is None else np.maximum(longest_U, bundle.seen.lengths)
 
 
-def _told(bundle: Bundle, user: list[int], length_U: NDArray[np.int64]) -> list[dict[str, Any]]:
-    return [{"user_id": bundle.users[code], "events": int(length_U[code])} for code in user]
+def _told(bundle: Bundle, user: list[int]) -> list[dict[str, Any]]:
+    # Of these few alone: this runs on the event loop with every letter that is typed.
+    lengths = bundle.known.take(np.array(user, np.int64)).lengths
+    if bundle.seen is not None:
+        lengths = np.maximum(lengths, bundle.seen.take(np.array(user, np.int64)).lengths)
+    return [{"user_id": bundle.users[code], "events": int(length)} for code, length in zip(user, lengths, strict=True)]
 
 
 def _categories(bundle: Bundle) -> list[dict[str, Any]]:
