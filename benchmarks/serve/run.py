@@ -84,7 +84,7 @@ class Bench:
         """Return a load for one of the servers."""
         return Load(port, path, requests, seconds=self.plan.seconds, headers=headers, cores=self.cores)
 
-    def search(self, load: Load, limits: dict[str, float], start: float, precision: float | None = None) -> Search:
+    def search(self, load: Load, limits: dict[str, float], start: float, *, short: bool = False) -> Search:
         """Find the highest rate that a server holds."""
         client = compile_client()
 
@@ -92,7 +92,7 @@ class Bench:
             return measure(replace(load, rate=rate), client)
 
         ms = {name: most * self.plan.slack for name, most in limits.items()}
-        return highest_rate(probe, Limits(ms), start=start, precision=precision or self.plan.precision)
+        return highest_rate(probe, Limits(ms), start=start, precision=0.2 if short else self.plan.precision, short=short)
 
 
 def bundle_of(size: Size) -> Path:
@@ -132,7 +132,7 @@ def theirs(bench: Bench, archive: Path, settings: torchserve.Settings, *, coarse
         load = bench.load(server.port, users, server.path, (*JSON_BODY, server.header))
         if coarse:
             load = replace(load, seconds=min(2.0, bench.plan.seconds), warmup_s=0.5)
-        return bench.search(load, SAME_MS, START_RATE, 0.2 if coarse else None)
+        return bench.search(load, SAME_MS, START_RATE, short=coarse)
 
 
 def compared(bench: Bench) -> dict[str, Any]:
