@@ -203,6 +203,31 @@ def test_an_erased_shopper_is_gone_and_known_as_erased(address: Address) -> None
     address.run(later)
 
 
+@pytest.mark.parametrize("flush_served_s", [1.0, 1e-4], ids=["waiting", "being written"])
+def test_nothing_shown_to_a_shopper_before_the_receipt_is_stored_after_it(address: Address, flush_served_s: float) -> None:
+    hers = Served("hers", ("a",), NOW_US, "bundle", None, "u1", "s1")
+    visit, others = replace(hers, request_id="visit", user_id=None), replace(hers, request_id="others", user_id="u2")
+    shown = 0
+
+    async def body(store: EventStore) -> None:
+        nonlocal shown
+        await store.append([view("a", "u1", "s1")])
+        erasing = asyncio.ensure_future(store.erase("u1"))
+        while not erasing.done():
+            store.log_impressions([hers, visit, others])
+            shown += 1
+            await asyncio.wait({erasing}, timeout=0.001)
+        await erasing
+        store.log_impressions([replace(hers, request_id="back", time_us=time.time_ns() // 1_000 + 1)])
+
+    async def later(store: EventStore) -> None:
+        assert [one.request_id async for _, one in store.read_served()] == ["others"] * shown + ["back"]
+        assert store.counts()["served_dropped"] == 0
+
+    address.run(body, EventsConfig(flush_served_s=flush_served_s, queue_served=1_000_000))
+    address.run(later)
+
+
 def test_the_number_of_an_erased_event_can_be_used_again(address: Address) -> None:
     async def body(store: EventStore) -> None:
         await store.append([view("a", event_id="e1")])

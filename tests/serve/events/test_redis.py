@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aisle.errors import AisleError
-from aisle.serve.events.protocol import Appended, EventStore, Shopper
+from aisle.serve.events.protocol import Appended, EventStore, Served, Shopper
 from aisle.serve.events.redis import RedisStore
 from aisle.serve.events.store import open_store
 from tests.serve.events.conftest import DURABLE, Address, RedisServer, free_port, needed
-from tests.serve.events.test_contract import items, logged, view
+from tests.serve.events.test_contract import NOW_US, items, logged, view
 
 
 @pytest.fixture
@@ -75,6 +76,21 @@ def test_two_services_see_what_the_other_accepted(server: RedisServer) -> None:
         assert (live.events, live.erased) == ((), True)
         await one.close()
         await other.close()
+
+    asyncio.run(main())
+
+
+def test_a_list_that_another_service_had_not_written_yet_when_its_shopper_was_erased_is_not_stored(server: RedisServer) -> None:
+    before = Served("before", ("a",), NOW_US, "bundle", None, "her")
+    afterwards = replace(before, request_id="afterwards", time_us=time.time_ns() // 1_000 + 60_000_000)
+
+    async def main() -> None:
+        one, other = await open_store(server.url), await open_store(server.url)
+        other.log_impressions([before, replace(before, request_id="his", user_id="him"), afterwards])
+        await one.erase("her")
+        await other.close()  # writes what waits
+        assert [served.request_id async for _, served in one.read_served()] == ["his", "afterwards"]
+        await one.close()
 
     asyncio.run(main())
 

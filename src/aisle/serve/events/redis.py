@@ -119,12 +119,16 @@ class RedisStore:
     async def erase(self, user_id: str) -> Receipt:
         """Remove a user (see `EventStore.erase`), and ask Redis to rewrite its log, where the old lines still are."""
         check_user(user_id)
-        self._served.flush()
-        await self._served.written()
-        receipt_id, now_us = new_receipt_id(), _now_us()
-        events, served, sessions = await self._run("ERASE", user_id, receipt_id, now_us)
-        await self._rewrite()
-        return Receipt(receipt_id, now_us, events, served, sessions)
+        with self._served.held():
+            await self._served.written()
+            receipt_id, now_us = new_receipt_id(), _now_us()
+            events, served, names = await self._run("ERASE", user_id, receipt_id, now_us)
+            sessions = {_text(name) for name in names}
+            try:
+                await self._rewrite()
+            finally:
+                self._served.forget(user_id, sessions)
+        return Receipt(receipt_id, now_us, events, served, len(sessions))
 
     async def erased(self, user_id: str) -> bool:
         """Say whether a user was erased and the erasure was not lifted."""

@@ -115,7 +115,7 @@ return answers
 
 ERASED = _NEXT + "return redis.call('HEXISTS', P .. ':erased', pseudonym(ARGV[2]))"
 
-# User, receipt id, time. Returns {events, served lists, sessions}.
+# User, receipt id, time. Returns {events, served lists, names of the sessions}.
 ERASE = (
     _NEXT
     + """
@@ -129,10 +129,10 @@ for _, session in ipairs(redis.call('SMEMBERS', P .. ':su:' .. user)) do
     sessions[session] = true
     drop_session(session)
 end
-local keys, count = {P .. ':vu:' .. user}, 0
+local keys, names = {P .. ':vu:' .. user}, {}
 for session in pairs(sessions) do
     keys[#keys + 1] = P .. ':vs:' .. session
-    count = count + 1
+    names[#names + 1] = session
 end
 for _, key in ipairs(keys) do
     for _, row in ipairs(redis.call('SMEMBERS', key)) do
@@ -140,10 +140,10 @@ for _, key in ipairs(keys) do
         served = served + 1
     end
 end
-local receipt = {receipt_id = ARGV[3], time_us = ARGV[4], events = events, served = served, sessions = count}
+local receipt = {receipt_id = ARGV[3], time_us = ARGV[4], events = events, served = served, sessions = #names}
 redis.call('HSET', P .. ':receipts', ARGV[3], cjson.encode(receipt))
 redis.call('HSET', P .. ':erased', pseudonym(user), ARGV[4])
-return {events, served, count}
+return {events, served, names}
 """
 )
 
@@ -172,17 +172,27 @@ return #rows
 """
 )
 
-# Of each list: user, session ('' = none), time, JSON.
+# Of each list: user, session ('' = none), time, JSON. What a user was shown before their erasure is left out: another service, or
+# one that no longer waited for Redis, may bring it afterwards. Returns how many were written.
 SERVED = (
     _NEXT
     + """
-for place = 2, #ARGV, 4 do
-    local user, session, row = ARGV[place], ARGV[place + 1], next_row()
-    redis.call('HSET', P .. ':served', row, ARGV[place + 3])
-    redis.call('ZADD', P .. ':age:served', ARGV[place + 2], row)
-    if user ~= '' then redis.call('SADD', P .. ':vu:' .. user, row)
-    elseif session ~= '' then redis.call('SADD', P .. ':vs:' .. session, row) end
+local any, written = redis.call('EXISTS', P .. ':erased') == 1, 0
+local function late(user, time)
+    local erased = any and user ~= '' and redis.call('HGET', P .. ':erased', pseudonym(user))
+    return erased and tonumber(time) <= tonumber(erased)
 end
-return (#ARGV - 1) / 4
+for place = 2, #ARGV, 4 do
+    local user, session, time = ARGV[place], ARGV[place + 1], ARGV[place + 2]
+    if not late(user, time) then
+        local row = next_row()
+        redis.call('HSET', P .. ':served', row, ARGV[place + 3])
+        redis.call('ZADD', P .. ':age:served', time, row)
+        if user ~= '' then redis.call('SADD', P .. ':vu:' .. user, row)
+        elseif session ~= '' then redis.call('SADD', P .. ':vs:' .. session, row) end
+        written = written + 1
+    end
+end
+return written
 """
 )

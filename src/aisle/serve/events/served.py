@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from aisle.serve.events.config import EventsConfig
 from aisle.serve.events.protocol import Served
@@ -24,7 +25,7 @@ class ServedQueue:
         self._config = config
         self._write = write
         self._waiting: list[Served] = []
-        self._writing = 0
+        self._writing = self._holds = 0
         self._pending: set[asyncio.Future[int]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._logged = self._dropped = 0
@@ -40,17 +41,34 @@ class ServedQueue:
             self._timer = asyncio.get_running_loop().call_later(self._config.flush_served_s, self.flush)
 
     def flush(self) -> None:
-        """Begin to write what waits."""
+        """Begin to write what waits, unless it is held."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._waiting:
+        if self._holds or not self._waiting:
             return
         lists, self._waiting = self._waiting, []
         self._writing += len(lists)
         writing = self._write(lists)
         self._pending.add(writing)
         writing.add_done_callback(lambda done: self._settle(len(lists), done))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Begin to write what waits now, and let wait what comes while somebody is erased: written then, it might stay."""
+        self.flush()
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            self.flush()
+
+    def forget(self, user_id: str, sessions: Collection[str]) -> None:
+        """Drop what waits of a user who was erased, and of the visits that were theirs."""
+        self._waiting = [
+            one for one in self._waiting if one.user_id != user_id and (one.user_id is not None or one.session_id not in sessions)
+        ]
 
     async def written(self) -> None:
         """Wait until everything that was begun is written or lost."""
@@ -63,7 +81,7 @@ class ServedQueue:
         if done.cancelled() or done.exception() is not None:
             self._dropped += count
         else:
-            self._logged += count
+            self._logged += done.result()
 
     def counts(self) -> dict[str, int]:
         """Return how many were written and how many were lost."""

@@ -145,19 +145,21 @@ class SqliteStore:
             AisleError: E050 for an id that cannot be, E058.
         """
         check_user(user_id)
-        self._served.flush()
         known_as = receipts.pseudonym(user_id, self._salt)
         now_us = _now_us()
 
-        def forget(outcome: tuple[Receipt, list[str]]) -> Receipt:
-            receipt, sessions = outcome
-            for key in (Key("user", user_id), *(Key("session", session) for session in sessions)):
+        def forget(outcome: tuple[Receipt, list[str]]) -> tuple[Receipt, list[str]]:
+            for key in (Key("user", user_id), *(Key("session", session) for session in outcome[1])):
                 self._live.forget(key)
             self._erased.add(known_as)
-            return receipt
+            return outcome
 
-        work = self._writer.put(lambda connection: receipts.erase_user(connection, user_id, known_as, now_us), forget, wipes=True)
-        receipt: Receipt = await work
+        with self._served.held():
+            erased: tuple[Receipt, list[str]] = await self._writer.put(
+                lambda connection: receipts.erase_user(connection, user_id, known_as, now_us), forget, wipes=True
+            )
+            receipt, sessions = erased
+            self._served.forget(user_id, set(sessions))
         return receipt
 
     async def erased(self, user_id: str) -> bool:
