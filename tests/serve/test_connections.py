@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from aisle.serve.connections import bounded
 from aisle.serve.settings import Settings
+from tests.serve.fakes import make_service
 from tests.serve.process import PATIENCE_S, Served, serving, until
 
 QUESTION = b'{"user_id": "u0000017", "k": 1}'
@@ -162,18 +163,70 @@ def test_one_connection_too_many_gets_a_503_and_the_others_go_on(served: Served)
         with served.connect() as extra:
             extra.settimeout(0.2)
             try:
-                return told(read_all(extra))[0] == 503
+                answer = read_all(extra)
             except TimeoutError:
                 return False
+        refusals.append(answer)
+        return told(answer)[0] == 503
 
+    refusals: list[bytes] = []
     held = [served.connect() for _ in range(20)]
     for connection in held:
         connection.sendall(HEAD)
     until(refused, "nobody was refused")
+    line = line_of(served, refusals[-1])
+    assert (line["event.action"], line["log.level"], line["error.code"]) == ("refused", "error", "E069")
     for connection in held:
         connection.close()
     until(lambda: not refused(), "everybody is refused")
+    assert rejected(served, "E069") >= len(refusals)
     all_is_well(served)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"SECRET / HTTP/1.1\r\n\r\n", 400, "E074"),
+        (b"POST /SECRET HTTP/1.1\r\nX-Request-Id: SECRET\r\n", 408, "E073"),
+        (HEAD + b"X-Request-Id: SECRET\r\nContent-Length: 100\r\n\r\nSECRET", 408, "E073"),
+        (b"GET /SECRET HTTP/1.1\r\nX: ".ljust(65_537, b"a"), 431, "E074"),
+    ],
+    ids=["400", "408 head", "408 body", "431"],
+)
+def test_a_refusal_has_an_id_a_log_line_without_what_was_sent_and_is_counted(
+    served: Served, sent: bytes, status: int, code: str
+) -> None:
+    before = rejected(served, code)
+    with served.connect() as connection:
+        connection.sendall(sent)
+        answer = read_all(connection)
+    assert told(answer)[0] == status
+    line = line_of(served, answer)
+    assert (line["event.action"], line["log.level"]) == ("refused", "warning")
+    assert (line["error.code"], line["http.response.status_code"]) == (code, status)
+    assert b"SECRET" not in json.dumps(line).encode()
+    assert rejected(served, code) == before + 1
+
+
+def rejected(served: Served, code: str) -> float:
+    """How many refusals with this code are counted."""
+    with served.client() as client:
+        found = re.search(rf'^aisle_rejected_total{{code="{code}"}} (.+)$', client.get("/metrics").text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def line_of(served: Served, answer: bytes) -> dict[str, Any]:
+    """The one log line of an answer."""
+    found = re.search(rb"x-request-id: ([0-9a-f]{32})\r\n", answer)
+    assert found, answer
+
+    def lines() -> list[dict[str, Any]]:
+        written = [json.loads(line) for line in served.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [line for line in written if line.get("http.request.id") == found[1].decode()]
+
+    until(lines, "no log line")
+    (line,) = lines()
+    return line
 
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -190,7 +243,9 @@ async def answers(size_bytes: int, asked: bytes, keep_alive_s: float, *, read: b
 
     lost = asyncio.Event()
 
-    class Noted(bounded(Settings(keep_alive_s=keep_alive_s))):  # type: ignore[misc]
+    service = make_service(settings=Settings(keep_alive_s=keep_alive_s))
+
+    class Noted(bounded(service)):  # type: ignore[misc]
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             lost.set()
@@ -211,6 +266,7 @@ async def answers(size_bytes: int, asked: bytes, keep_alive_s: float, *, read: b
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(lost.wait(), PATIENCE_S)
         server.close()
+    service.log.close()
     stayed = list(state.connections)
     for connection in stayed:
         connection.transport.abort()  # else the end of the loop waits for it

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from aisle.serve.problems import ProblemError
+from aisle.serve.service import Service
 from aisle.serve.settings import Settings
+from aisle.serve.visit import new_request_id
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -35,6 +37,7 @@ class Connection(HttpToolsProtocol):
     A timer is set only for a request that has not arrived as a whole, so that usual ones cost nothing.
     """
 
+    service: Service
     settings: Settings
 
     def __init__(
@@ -166,13 +169,29 @@ class Connection(HttpToolsProtocol):
         self._refused = True
         if self.transport.is_closing():
             return
+        request_id = new_request_id()
         head = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nconnection: close\r\n".encode()]
         head += [name + b": " + value + b"\r\n" for name, value in problem.headers]
+        head.append(b"x-request-id: " + request_id.encode() + b"\r\n")
         self.transport.write(b"".join([*head, b"\r\n", problem.body]))
         self.transport.close()
         self._time_unread()
+        self._note(problem, request_id)
+
+    def _note(self, problem: ProblemError, request_id: str) -> None:
+        """Count and log a refusal as `Front` does, without anything that was sent: it may be garbage, or name a shopper."""
+        self.service.metrics.rejected(problem.code)
+        if self.settings.access_log:
+            self.service.log.write(
+                "error" if problem.status >= 500 else "warning",
+                "refused",
+                f"{problem.status}: {problem.message}",
+                http__request__id=request_id,
+                http__response__status_code=problem.status,
+                error__code=problem.code,
+            )
 
 
-def bounded(settings: Settings) -> type[Connection]:
-    """Return the class of connections with the bounds of these settings, as uvicorn takes it."""
-    return type("BoundedConnection", (Connection,), {"settings": settings})
+def bounded(service: Service) -> type[Connection]:
+    """Return the class of connections with the bounds of this service, as uvicorn takes it."""
+    return type("BoundedConnection", (Connection,), {"service": service, "settings": service.settings})

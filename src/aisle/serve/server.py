@@ -137,7 +137,7 @@ def _config(service: Service) -> uvicorn.Config:
     settings = service.settings
     return uvicorn.Config(
         make_app(service),
-        http=bounded(settings),
+        http=bounded(service),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -20,6 +20,11 @@ _ids = random.Random()  # noqa: S311 - a name, not a secret
 Scope = Mapping[str, Any]
 
 
+def new_request_id() -> str:
+    """Return a name for a request that has none."""
+    return f"{_ids.getrandbits(128):032x}"
+
+
 @dataclass(slots=True)
 class Visit:
     """One request.
@@ -54,7 +59,7 @@ class Visit:
     @classmethod
     def of(cls, scope: Scope) -> Visit:
         """Read the head of a request once."""
-        visit = cls(f"{_ids.getrandbits(128):032x}", scope["method"], scope["path"], query_string=scope["query_string"])
+        visit = cls(new_request_id(), scope["method"], scope["path"], query_string=scope["query_string"])
         for name, value in scope["headers"]:
             if name == b"content-type":
                 visit.content_type = value.split(b";", 1)[0].strip().lower()
