@@ -1,7 +1,8 @@
 """How many requests a second the service holds, and TorchServe beside it, client and server on the same two cores.
 
     python -m benchmarks.serve.run --make        # the bundles alone, some minutes; they are kept in .bench for the same code
-    python -m benchmarks.serve.run               # under 12 minutes on a machine that does nothing else
+    python -m benchmarks.serve.run               # about half an hour on a machine that does nothing else
+    python -m benchmarks.serve.run --torchserve 2 16 1   # half of it: with settings of TorchServe that an earlier run found
     python -m benchmarks.serve.run --quick       # every part once, small and short: shows that it works, says nothing about speed
 
 SASRec with 64 dimensions and 2 blocks, histories of 50, 50,000 items, top 10; weights that were not trained (`made.py` says
@@ -73,26 +74,28 @@ QUICK = Plan(1, 1.0, 1.0, 0.3, 20.0, Size(items=2_000, users=500), Size(items=21
 
 @dataclass(frozen=True)
 class Bench:
-    """Where things are, and what they run on."""
+    """Where things are, and what they run on; and the settings of TorchServe, None where the best are to be found."""
 
     plan: Plan
     cores: str
     place: Path
     quick: bool
+    settings: torchserve.Settings | None = None
 
     def load(self, port: int, requests: Path, path: str = PATH, headers: tuple[str, ...] = JSON_BODY) -> Load:
         """Return a load for one of the servers."""
         return Load(port, path, requests, seconds=self.plan.seconds, headers=headers, cores=self.cores)
 
-    def search(self, load: Load, limits: dict[str, float], start: float, *, short: bool = False) -> Search:
-        """Find the highest rate that a server holds."""
+    def search(self, load: Load, limits: dict[str, float], start: float) -> Search:
+        """Find the highest rate that a server holds, once it is warm: Java compiles what it is asked to do."""
         client = compile_client()
+        measure(replace(load, rate=start, seconds=self.plan.fixed_s / 2), client)
 
         def probe(rate: float) -> Measured:
             return measure(replace(load, rate=rate), client)
 
         ms = {name: most * self.plan.slack for name, most in limits.items()}
-        return highest_rate(probe, Limits(ms), start=start, precision=0.2 if short else self.plan.precision, short=short)
+        return highest_rate(probe, Limits(ms), start=start, precision=self.plan.precision)
 
 
 def bundle_of(size: Size) -> Path:
@@ -132,7 +135,7 @@ def theirs(bench: Bench, archive: Path, settings: torchserve.Settings, *, coarse
         load = bench.load(server.port, users, server.path, (*JSON_BODY, server.header))
         if coarse:
             load = replace(load, seconds=min(2.0, bench.plan.seconds), warmup_s=0.5)
-        return bench.search(load, SAME_MS, START_RATE, short=coarse)
+        return bench.search(load, SAME_MS, START_RATE)
 
 
 def compared(bench: Bench) -> dict[str, Any]:
@@ -146,18 +149,21 @@ def compared(bench: Bench) -> dict[str, Any]:
         say(f"TorchServe, {settings.title}: about {found.rate:.0f}/s")
         return found.rate
 
-    tried = tune(rate_of, torchserve.Settings(cores=bench.cores), quick=bench.quick)
-    best = max(tried, key=lambda one: one.rate)
+    if bench.settings is None:
+        tried = tune(rate_of, torchserve.Settings(cores=bench.cores), quick=bench.quick)
+        best = max(tried, key=lambda one: one.rate).settings
+    else:
+        tried, best = [], replace(bench.settings, cores=bench.cores)
     pairs = []
     for repeat in range(bench.plan.repeats):
         mine = ours(bench, folder, repeat)
         say(f"ours: {mine['highest_bar']['rate']:.0f}/s within the bar, {mine['highest']['rate']:.0f}/s with its p99 alone")
-        other = theirs(bench, archive, best.settings, coarse=False, name=f"theirs-{repeat}")
+        other = theirs(bench, archive, best, coarse=False, name=f"theirs-{repeat}")
         say(f"TorchServe: {other.rate:.0f}/s")
         pairs.append({"ours": mine, "torchserve": _told(other)})
     return {
         "bundle": _bundle_told(check_bundle(folder)),
-        "torchserve": {"best": asdict(best.settings), "title": best.settings.title, "tried": [asdict(one) for one in tried]},
+        "torchserve": {"best": asdict(best), "title": best.title, "tried": [asdict(one) for one in tried]},
         "repeats": pairs,
     }
 
@@ -213,12 +219,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="every part once, small and short")
     parser.add_argument("--make", action="store_true", help="make the bundles alone")
     parser.add_argument("--only", choices=("compared", "large"), help="one part alone; the other stays as it was written")
+    parser.add_argument(
+        "--torchserve", type=int, nargs=3, metavar=("WORKERS", "BATCH", "DELAY_MS"), help="its settings, found in an earlier run"
+    )
     parser.add_argument("--repeats", type=int, help="how often; 3 by default")
     parser.add_argument("--cores", default="0,1", help="what client and servers share, as taskset writes it")
     parser.add_argument("--keep", type=Path, help="keep the servers' logs in this new folder")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for results.json and results.md")
     asked = parser.parse_args()
     plan = QUICK if asked.quick else Plan()
+    given = None if asked.torchserve is None else torchserve.Settings(*asked.torchserve)
     plan = plan if asked.repeats is None else replace(plan, repeats=asked.repeats)
     if asked.quick and asked.out == HERE:
         parser.error("a quick run proves nothing: give --out for its results")
@@ -235,7 +245,7 @@ def main() -> None:
     result["machine"] |= {"cores": asked.cores, "load_before": round(os.getloadavg()[0], 2), "quick": asked.quick}
     with place_of(asked.keep) as place:
         for part in parts:
-            result[part.__name__] = part(Bench(plan, asked.cores, place, asked.quick))
+            result[part.__name__] = part(Bench(plan, asked.cores, place, asked.quick, given))
     result["machine"]["minutes"] = round((time.monotonic() - start) / 60, 1)
     result["bars"] = bars(result)
     asked.out.mkdir(parents=True, exist_ok=True)

@@ -54,9 +54,7 @@ LEAST_RATE, MOST_RATE = 5.0, 100_000.0  # below the one a server holds nothing
 _ROUNDS = 4
 
 
-def highest_rate(
-    probe: Callable[[float], Measured], limits: Limits, *, start: float, precision: float = 0.04, short: bool = False
-) -> Search:
+def highest_rate(probe: Callable[[float], Measured], limits: Limits, *, start: float, precision: float = 0.04) -> Search:
     """Find the highest rate that keeps limits: up or down by factors of 1.6, then by halving the gap.
 
     A rate that fails is asked once more before it counts as too much: one hiccup of the machine is not the server's. At the end
@@ -68,19 +66,18 @@ def highest_rate(
         limits: what must be kept.
         start: where to begin, requests a second.
         precision: relative gap between the rate returned and the lowest that failed.
-        short: ask nothing twice.
     """
     probes: list[Measured] = []
 
     def holds(rate: float) -> bool:
-        for _ in range(1 if short else 2):
+        for _ in range(2):
             probes.append(probe(rate))
             if limits.kept(probes[-1]):
                 return True
         return False
 
     low, high, rate = 0.0, 0.0, start
-    for _ in range(1 if short else _ROUNDS):
+    for _ in range(_ROUNDS):
         while not (low and high) and LEAST_RATE <= rate <= MOST_RATE:
             if holds(rate):
                 low, rate = rate, rate * 1.6
@@ -92,7 +89,7 @@ def highest_rate(
                 low = middle
             else:
                 high = middle
-        if short or not (low and high) or not holds(high):
+        if not (low and high) or not holds(high):
             break
         low, high, rate = high, 0.0, high * 1.1
     kept = [seen for seen in probes if limits.kept(seen) and abs(seen.asked_rate - low) < 0.01]

@@ -62,7 +62,9 @@ def _compared(part: dict[str, Any]) -> list[str]:
         ):
             rows.append((str(number), name, *_seen(seen)))
     lines += _table(("repeat", "what", *_COLUMNS), rows)
-    lines += ["How TorchServe's settings were found (short searches):", ""]
+    if not part["torchserve"]["tried"]:
+        return [*lines, "TorchServe's settings were given, as an earlier run found them.", ""]
+    lines += ["How TorchServe's settings were found:", ""]
     tried = [
         (
             str(one["settings"]["workers"]),

@@ -42,7 +42,7 @@ def tune(rate_of: Callable[[Settings], float], first: Settings, *, quick: bool =
         near = best().settings
         for size in (near.batch_size // 2, near.batch_size * 2):
             attempt(replace(near, batch_size=size))
-        for delay_ms in (1, 8):
+        for delay_ms in (3, 8):
             attempt(replace(best().settings, max_batch_delay_ms=delay_ms))
     return tried
 
@@ -50,4 +50,4 @@ def tune(rate_of: Callable[[Settings], float], first: Settings, *, quick: bool =
 def _grid(first: Settings, *, quick: bool) -> Iterator[Settings]:
     for workers in (1, 2):
         for batch_size in (8,) if quick else (8, 32):
-            yield replace(first, workers=workers, batch_size=batch_size, max_batch_delay_ms=3)
+            yield replace(first, workers=workers, batch_size=batch_size, max_batch_delay_ms=1)
