@@ -110,6 +110,7 @@ c.Authenticator.allowed_users = set(
 )
 c.Authenticator.allow_existing_users = False
 c.JupyterHub.cookie_max_age_days = 1
+c.JupyterHub.token_expires_in_max_seconds = 24 * 3600  # a token of /hub/token lives no longer than the login it was made with may
 if not PLAIN_HTTP:
     c.JupyterHub.tornado_settings = {"cookie_options": {"secure": True}}
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from aisle.bundle.exact import ExactIndex
+from aisle.bundle.faiss_index import FaissIndex
 from aisle.bundle.found import best_of
 from aisle.bundle.index import Index, IndexConfig, build_index, choose_kind, open_index
 from aisle.bundle.index_config import choose_codes
+from aisle.bundle.new_items import GrownIndex
 from aisle.errors import AisleError
 from benchmarks.index.vectors import SimulatedVectors, simulate_shoppers, simulate_vectors
 
@@ -282,14 +284,36 @@ def test_what_is_left_out_of_one_list_stands_in_the_others(
         assert (np.diff(score_BK, axis=1) <= 0).all()
 
 
-def test_a_filter_that_cannot_change_is_looked_through_once(built: tuple[Index, Path], shoppers: NDArray[np.float32]) -> None:
-    index, _ = built
-    allowed_V = np.random.default_rng(5).random(V) < 0.95
-    changing = index.search(shoppers, 10, allowed_V)
-    allowed_V.setflags(write=False)
-    for _ in range(2):
-        np.testing.assert_array_equal(index.search(shoppers, 10, allowed_V)[0], changing[0])
-    other_V = ~allowed_V
-    other_V.setflags(write=False)
-    assert allowed_V[index.search(shoppers, 10, allowed_V)[0]].all()
-    assert other_V[index.search(shoppers, 10, other_V)[0]].all()
+@pytest.mark.parametrize("config", KINDS[1:], ids=NAMES[1:])
+@pytest.mark.parametrize("grown", [False, True])
+def test_a_filter_that_cannot_change_is_looked_through_once_and_goes_when_nobody_else_holds_it(
+    config: IndexConfig,
+    *,
+    grown: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    simulated: SimulatedVectors,
+    shoppers: NDArray[np.float32],
+    tmp_path: Path,
+) -> None:
+    build_index(simulated.item_VD, np.ones(V, np.bool_), config, tmp_path, shoppers)
+    index = base = open_index(tmp_path, simulated.item_VD)
+    assert isinstance(base, FaissIndex)
+    if grown:
+        index = GrownIndex(base, V, simulated.item_VD[:3], np.ones(3, np.bool_))
+    looked: list[int] = []
+    look_through = base._look_through
+
+    def counted(mask_V: NDArray[np.bool_]) -> Any:
+        looked.append(1)
+        return look_through(mask_V)
+
+    monkeypatch.setattr(base, "_look_through", counted)
+    random = np.random.default_rng(5)
+    for number in range(1, 6):
+        allowed_V = random.random(V + 3 * grown) < 0.95
+        changing = index.search(shoppers, 10, allowed_V)[0]
+        allowed_V.setflags(write=False)
+        looked.clear()
+        for _ in range(3):
+            np.testing.assert_array_equal(index.search(shoppers, 10, allowed_V)[0], changing)
+        assert (len(looked), len(base._filters)) == (1, 1), number  # the one before is gone, though all items can be scored

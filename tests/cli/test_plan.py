@@ -29,7 +29,7 @@ def test_json_holds_the_same() -> None:
     document = json.loads(run("--items", "50_000", "--json"))
     assert (document["items"], document["dim"], document["recommended"]) == (50_000, 64, "exact")
     assert [choice["name"] for choice in document["choices"]] == ["exact", "ivf-sq8", "ivf-pq", "hnsw"]
-    assert document["choices"][0]["memory_bytes"] == 50_000 * 64 * 4
+    assert document["choices"][0]["memory_bytes"] == 50_000 * 64 * (4 + 1)  # and in 7 bits
 
 
 @pytest.mark.parametrize("items", ["many", "1.5", "0", "-3", "inf", "nan", "1e30"])

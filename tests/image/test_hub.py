@@ -126,7 +126,7 @@ def test_a_listed_person_who_signs_in_gets_the_lab(ada: Person) -> None:
     assert ada.get(f"{home(ADA)}/api/contents/notebooks/baseline.ipynb").status_code == 200
 
 
-def test_a_notebook_s_kernel_runs_aisle(ada: Person) -> None:
+def test_a_kernel_starts_and_is_listed(ada: Person) -> None:
     made = ada.client.post(f"{home(ADA)}/api/kernels", json={"name": "python3"}, headers=ada.token(f"{home(ADA)}/"))
     assert made.status_code == 201
     assert [one["id"] for one in ada.get(f"{home(ADA)}/api/kernels").json()] == [made.json()["id"]]

@@ -7,12 +7,13 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aisle.errors import AisleError
 from aisle.serve.keys import SCOPES, Keys, Scope, new_key, read_keys
-from aisle.serve.problems import ProblemError
+from aisle.serve.problems import ProblemError, overloaded
 from aisle.serve.settings import Settings
 from tests.serve.fakes import make_service, running
 
@@ -97,6 +98,23 @@ def test_a_batch_counts_its_questions(path: Path, clock: Callable[[float], None]
         assert client.post("/v1/recommend", json={}, headers=headers).status_code == 429
         clock(0.1)
         assert client.post("/v1/recommend", json={}, headers=headers).status_code == 200
+
+
+def test_a_batch_that_is_refused_as_a_whole_counts_as_one_call(
+    path: Path, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key(path, "shop", ("recommend",), per_second=2)
+    with running(make_service(settings=Settings(keys=path, watch_s=0))) as client:
+        headers = {"X-API-Key": key}
+
+        async def full(asks: Any) -> Any:
+            raise overloaded(0.3)
+
+        with monkeypatch.context() as busy:
+            busy.setattr(client.service.batcher, "ask", full)
+            assert client.post("/v1/recommend/batch", json={"requests": [{}] * 200}, headers=headers).status_code == 503
+        assert client.post("/v1/recommend", json={}, headers=headers).status_code == 200  # the second of this second
+        assert client.post("/v1/recommend", json={}, headers=headers).status_code == 429
 
 
 def test_who_may_write_events_may_not_erase(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,8 +19,9 @@ from aisle.serve.service import Service
 from aisle.serve.settings import Settings
 from tests.serve.fakes import Client, FakeBundle, FakeSource, make_service, running
 
-DAMAGED = AisleError("arrays/known.item.npy was altered", hint="export it again", code="E006")
-HALF_COPIED = AisleError("arrays/known.item.npy is missing", hint="fetch it again", code="E005")
+DAMAGED = AisleError("golden requests are answered differently", hint="export it again", code="E017")
+# A copy that is under way: files missing, cut short, old or of another name beside the new manifest, or that without its digest.
+COPYING = [AisleError("a copy under way", hint="fetch it again", code=code) for code in ("E002", "E005", "E006", "E007", "E008")]
 OUT_OF_REACH = AisleError("the registry cannot be reached", hint="check the network", code="E040")
 FULL = AisleError("cannot write the cache", hint="free disk space", code="E601")
 
@@ -111,7 +114,7 @@ def test_a_bad_bundle_is_refused_with_its_reason_counted_logged_and_the_old_one_
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (409, "E075")
         assert error["message"] == (
-            "the new bundle of 'main' is refused, bundle old stays: arrays/known.item.npy was altered [E006]"
+            "the new bundle of 'main' is refused, bundle old stays: golden requests are answered differently [E017]"
         )
         assert answering(client) == "old"
         assert client.get("/health/ready").status_code == 200
@@ -175,7 +178,7 @@ def test_a_source_that_cannot_be_read_just_now_changes_nothing(monkeypatch: pyte
         assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (503, "E076", "5")
 
 
-@pytest.mark.parametrize("trouble", [OUT_OF_REACH, FULL, OSError("connection reset"), MemoryError(), HALF_COPIED])
+@pytest.mark.parametrize("trouble", [OUT_OF_REACH, FULL, OSError("connection reset"), MemoryError(), *COPYING])
 def test_trouble_that_may_pass_is_tried_again_after_a_wait_that_grows(trouble: Exception) -> None:
     source = FakeSource(FakeBundle("old"))
     service = make_service(source)
@@ -194,7 +197,7 @@ def test_trouble_that_may_pass_is_tried_again_after_a_wait_that_grows(trouble: E
         assert answering(client) == "new"
 
 
-@pytest.mark.parametrize("trouble", [OUT_OF_REACH, OSError("connection reset"), MemoryError()])
+@pytest.mark.parametrize("trouble", [OUT_OF_REACH, OSError("connection reset"), MemoryError(), *COPYING])
 def test_a_call_in_trouble_that_may_pass_says_so_and_when_to_ask_again(trouble: Exception) -> None:
     source = FakeSource(FakeBundle("old"))
     with running(make_service(source)) as client:
@@ -227,8 +230,26 @@ def test_at_the_start_a_watched_registry_that_is_out_of_reach_is_waited_for(monk
         client.close()
 
 
+def caused(number: int) -> AisleError:
+    """What storage says when the operating system refuses to write."""
+    error = AisleError("cannot write the cache", hint="free disk space", code="E601")
+    error.__cause__ = OSError(number, os.strerror(number))
+    return error
+
+
+def test_only_a_full_disk_is_waited_for_at_the_start() -> None:
+    assert [reload._passes(caused(number)) for number in (errno.ENOSPC, errno.EDQUOT)] == [True, True]
+    assert [reload._passes(caused(number)) for number in (errno.EACCES, errno.EROFS, errno.ENOTDIR)] == [False] * 3
+
+
 @pytest.mark.parametrize(
-    ("watch_s", "trouble"), [(0, OUT_OF_REACH), (3600, DAMAGED), (3600, AisleError("no bundle at x", hint="-", code="E083"))]
+    ("watch_s", "trouble"),
+    [
+        (0, OUT_OF_REACH),
+        (3600, DAMAGED),
+        (3600, caused(errno.EACCES)),
+        (3600, AisleError("no bundle at x", hint="-", code="E083")),
+    ],
 )
 def test_at_the_start_what_is_wrong_for_good_is_told_at_once(watch_s: float, trouble: AisleError) -> None:
     service = make_service(FakeSource(refuse=trouble), settings=Settings(access_log=False, watch_s=watch_s))
@@ -259,7 +280,9 @@ def test_while_a_bundle_is_fetched_the_catalogue_changes_and_a_second_call_is_to
         changed = client.send("POST", "/v1/catalogue", json={"changes": [{"item_id": "i000", "price": 2}]}).result(10)
         assert (changed.status_code, answering(client)) == (200, "old+i000")
         client.wait(service.reloader.look())  # comes back at once too
+        signalled = client.begin(service.reloader.reload(service.slots, wait=True))  # a signal cannot ask again
         go_on.set()
+        assert signalled.result(10) == {"main": "new+i000"}
         assert first.result(10).json()["bundles"] == {"main": "new+i000"}
         assert answering(client) == "new+i000"
 

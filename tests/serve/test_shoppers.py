@@ -215,11 +215,14 @@ def test_no_log_line_names_a_shopper(tmp_path: Path, capsys: pytest.CaptureFixtu
         client.request("DELETE", "/v1/shoppers/secret-user")
         assert "secret" not in client.get("/v1/shoppers/secret-user/secret").text
         client.request("DELETE", "/v1/shoppers/secret-user", headers={"host": "evil.example"})
+        for nearly in ("/v1/shopper/secret-user", "/V1/shoppers/secret-user", "/v2/shoppers/secret-user"):
+            assert nearly in client.request("DELETE", nearly).json()["error"]["message"]  # to the caller it is said
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["url.path"] for line in lines if line["event.action"] == "request"] == [
         "/v1/events",
         "/v1/recommend",
         *["/v1/shoppers/{user_id}"] * 3,
+        *["(no such path)"] * 3,
     ]
     assert "secret" not in json.dumps(lines)
 

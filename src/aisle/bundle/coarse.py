@@ -30,7 +30,9 @@ _ITEM_MOST, _QUERY_MOST, _ZERO = 63, 127, 128
 _GROUP = 32  # items
 _ITEMS_A_PLACE = 512  # of the catalogue; longer lists have so many candidates that one product of all is as fast
 _CELLS_AT_ONCE = 8_000_000  # of the table of scores: 32 MB
-_MOST_SHARE = 0.1  # of the catalogue that may be scored again; where it is more, the first look told too little
+# Groups that may be looked into: so many a place, or 1 in so many of all. Where it would be more the first look told too little.
+_GROUPS_A_PLACE, _MOST_GROUPS = 8, 20
+_LEAST = 1e-30  # of the largest number of a dimension: the steps of smaller ones would be too small for float32
 _LOWEST = np.iinfo(np.int32).min  # of what may not be returned
 _SLACK = 1.001  # for the rounding of float32 in the bound itself
 _OPSET, _IR_VERSION = 20, 9
@@ -53,17 +55,24 @@ class Coarse:
     error: float
 
     @classmethod
-    def open(cls, folder: Path) -> Self | None:
-        """Open what `build_coarse` wrote; None where it wrote nothing, as for a small catalogue.
+    def open(cls, folder: Path, shape: tuple[int, int]) -> Self:
+        """Open what `build_coarse` wrote.
+
+        Args:
+            folder: of the index.
+            shape: (V, D) of the items.
 
         Raises:
-            AisleError: E032 for what cannot be read.
+            AisleError: E032 for what cannot be read or is of other items.
         """
-        if not (folder / GRAPH_NAME).exists():
-            return None
         try:
             length, error, *_ = about = np.load(folder / ABOUT_NAME, allow_pickle=False)
-            return cls(Session(folder / GRAPH_NAME), about[2:], float(length), float(error))
+            coarse = cls(Session(folder / GRAPH_NAME), about[2:], float(length), float(error))
+            nothing = np.full((1, shape[1]), _ZERO, np.uint8)
+            seen = (coarse.session.run(p_BD=nothing).shape[1], len(coarse.scale_D))
+            if seen != (_padded(shape[0]), shape[1]):
+                raise ValueError(f"it is of {seen[0]} places and width {seen[1]}, for {shape[0]} items of width {shape[1]}")
+            return coarse
         except Exception as error:  # NumPy parses a header as Python: damage raises whatever Python's parser raises
             raise AisleError(
                 f"{GRAPH_NAME} or {ABOUT_NAME} at {folder} cannot be read: {error}",
@@ -82,8 +91,8 @@ class Coarse:
         k: int,
         closed: NDArray[np.int64],
         left_out: NDArray[np.int64],
-    ) -> Found | None:
-        """Return the exact lists; None where too much would have to be scored again.
+    ) -> tuple[Found, NDArray[np.bool_]]:
+        """Return the exact lists, and (B,) which they are: the others are empty, since too much would have to be scored again.
 
         Args:
             item_VD: (V, D) the items as they are.
@@ -99,12 +108,12 @@ class Coarse:
             some_BD = vector_BD[start : start + at_once]
             first, end = np.searchsorted(left_out, [start * n_items, (start + at_once) * n_items])
             out = np.divmod(left_out[first:end] - start * n_items, n_items)
-            row_M, item_M = self._candidates(some_BD, n_items, k, closed, out)
-            if len(item_M) > _MOST_SHARE * n_items * len(some_BD):
-                return None
-            found.append(_scored(item_VD, some_BD, row_M, item_M, k))
-        items, scores = zip(*found, strict=True) if found else ((np.zeros((0, k), np.int64),), (np.zeros((0, k), np.float32),))
-        return np.concatenate(items), np.concatenate(scores)
+            row_M, item_M, clear_B = self._candidates(some_BD, n_items, k, closed, out)
+            found.append((*_scored(item_VD, some_BD, row_M, item_M, k), clear_B))
+        if not found:
+            return (np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)), np.zeros(0, np.bool_)
+        items, scores, clear = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return (items, scores), clear
 
     def _candidates(
         self,
@@ -113,8 +122,8 @@ class Coarse:
         k: int,
         closed: NDArray[np.int64],
         out: tuple[NDArray[np.int64], NDArray[np.int64]],
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return every item that may be among the k best, as pairs (row, item), sorted by row."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return every item that may be among the k best, as pairs (row, item) by row; and (B,) for whom they are few enough."""
         p_BD, bound_B = self._whole(vector_BD)
         score_BP: NDArray[np.int32] = self.session.run(p_BD=p_BD)  # type: ignore[assignment]
         score_BP[:, n_items:] = _LOWEST
@@ -126,9 +135,12 @@ class Coarse:
         # The k-th best group's best is no more than the k-th best item: k items have as much.
         kth_B = np.partition(best_BG, n_groups - k, axis=1)[:, n_groups - k].astype(np.float64)
         least_B1 = np.maximum(np.floor(kth_B - 2 * bound_B), _LOWEST + 1.0)[:, None].astype(np.int64)
-        row_N, group_N = np.nonzero(best_BG >= least_B1)
+        inside_BG = best_BG >= least_B1
+        clear_B = np.count_nonzero(inside_BG, axis=1) <= max(_GROUPS_A_PLACE * k, n_groups // _MOST_GROUPS)
+        inside_BG[~clear_B] = False
+        row_N, group_N = np.nonzero(inside_BG)
         place_N, slot_N = np.nonzero(score_BWG[row_N, :, group_N] >= least_B1[row_N])
-        return row_N[place_N], slot_N * n_groups + group_N[place_N]
+        return row_N[place_N], slot_N * n_groups + group_N[place_N], clear_B
 
     def _whole(self, vector_BD: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Return queries in whole numbers, `_ZERO` standing for 0: (B, D); and the most that a score is wrong by: (B,)."""
@@ -149,15 +161,18 @@ def build_coarse(item_VD: NDArray[np.float32], folder: Path) -> bool:
         folder: of the index.
     """
     n_items, width = item_VD.shape
-    largest_D = np.abs(item_VD).max(axis=0, initial=0)
-    if n_items < LEAST_ITEMS or item_VD.size > MOST_CELLS or not np.isfinite(largest_D).all():
+    if n_items < LEAST_ITEMS or item_VD.size > MOST_CELLS:
         return False
-    scale_D = np.where(largest_D > 0, largest_D / _ITEM_MOST, 1).astype(np.float32)
-    padded = -(-n_items // _GROUP) * _GROUP
-    whole_DP = np.zeros((width, padded), np.int8)
+    starts = range(0, n_items, 100_000)
+    largest_D = np.max([np.abs(item_VD[start : start + 100_000]).max(axis=0) for start in starts], axis=0)
+    dead_D = largest_D == 0
+    if dead_D.all() or not (np.isfinite(largest_D) & (dead_D | (largest_D > _LEAST))).all():
+        return False
+    scale_D = (largest_D / _ITEM_MOST).astype(np.float32)  # 0 for a dimension that no item has: what a query has there is nothing
+    whole_DP = np.zeros((width, _padded(n_items)), np.int8)
     length = error = 0.0
-    for start in range(0, n_items, 100_000):
-        exact_XD = item_VD[start : start + 100_000] / scale_D
+    for start in starts:
+        exact_XD = item_VD[start : start + 100_000] / np.where(dead_D, np.float32(1), scale_D)
         whole_XD = np.rint(exact_XD)
         whole_DP[:, start : start + len(whole_XD)] = whole_XD.T
         length = max(length, float(np.linalg.norm(whole_XD, axis=1).max()))
@@ -165,6 +180,10 @@ def build_coarse(item_VD: NDArray[np.float32], folder: Path) -> bool:
     (folder / GRAPH_NAME).write_bytes(_graph(whole_DP))
     np.save(folder / ABOUT_NAME, np.array([length, error, *scale_D], np.float32), allow_pickle=False)
     return True
+
+
+def _padded(n_items: int) -> int:
+    return -(-n_items // _GROUP) * _GROUP
 
 
 def _graph(whole_DP: NDArray[np.int8]) -> bytes:

@@ -18,6 +18,7 @@ from aisle.bundle.coarse import Coarse
 from aisle.bundle.found import Found, best_of, by_key, without
 from aisle.bundle.index_config import NOTHING, check_query
 from aisle.errors import AisleError
+from aisle.features.pairs import of_rows
 from aisle.recommend.topk import top_k
 
 _GROUP = 32  # items a group
@@ -100,9 +101,15 @@ class ExactIndex:
 
     def _all(self, vector_BD: NDArray[np.float32], k: int, closed: NDArray[np.int64], left_out: NDArray[np.int64]) -> Found:
         if self.coarse is not None and self.coarse.fits(len(self.item_VD), k):
-            found = self.coarse.search(self.item_VD, vector_BD, k, closed, left_out)
-            if found is not None:
-                return found
+            (item_BK, score_BK), clear_B = self.coarse.search(self.item_VD, vector_BD, k, closed, left_out)
+            if not clear_B.all():
+                rows = np.flatnonzero(~clear_B)
+                left_out = of_rows(left_out, rows, len(self.item_VD))
+                item_BK[rows], score_BK[rows] = self._plain(vector_BD[rows], k, closed, left_out)
+            return item_BK, score_BK
+        return self._plain(vector_BD, k, closed, left_out)
+
+    def _plain(self, vector_BD: NDArray[np.float32], k: int, closed: NDArray[np.int64], left_out: NDArray[np.int64]) -> Found:
         shape = (len(vector_BD), len(self.item_VD))
         return without(lambda places: self._each(vector_BD, places, closed), k, left_out, shape, len(self.item_VD))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import weakref
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,6 +31,7 @@ _HNSW_FEW_SHARE = 0.2  # and so is one that leaves less than this, for "hnsw": a
 # 1 / share more lists finds fewer than without the filter. Twice as many make up for it; long lists, tuned to more effort, need
 # no more (benchmarks/index).
 _FILTER_MARGIN = {SHORT: 2.0, LONG: 1.0}
+_MOST_FILTER_BYTES = 64_000_000  # of filters that are kept
 _BLOCK = 500_000  # rows of the item matrix at a time
 _PQ_WORDS = 256  # that a byte of a product code stands for
 _POINTS_A_LIST = 40  # of the clustering; FAISS asks for 39 at least
@@ -39,24 +39,24 @@ _POINTS_A_LIST = 40  # of the clustering; FAISS asks for 39 at least
 
 @dataclass(frozen=True)
 class _Opened:
-    """A filter that was looked through.
+    """A filter that was looked through; it holds no mask, so that masks nobody else holds go.
 
     Attributes:
-        open_V: (V,) bool, what may be returned.
-        count: how many.
+        count: items that may be returned.
         share: of all that can be scored.
-        bits_N: a bit for each place of the index, as FAISS takes it; None where FAISS is not asked.
+        items: their codes, ascending, where they are so few that each is scored; else None.
+        bits: a bit for each place of the index, as FAISS takes it; None where FAISS is not asked.
     """
 
-    open_V: NDArray[np.bool_]  # noqa: N815 - shape letters
     count: int
     share: float
-    bits_N: NDArray[np.uint8] | None  # noqa: N815
+    items: NDArray[np.int64] | None = None
+    bits: NDArray[np.uint8] | None = None
 
-    @cached_property
-    def items(self) -> NDArray[np.int64]:
-        """Their codes, ascending."""
-        return np.flatnonzero(self.open_V)
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory."""
+        return sum(0 if part is None else part.nbytes for part in (self.items, self.bits))
 
 
 class FaissIndex:
@@ -87,7 +87,7 @@ class FaissIndex:
         n_items = len(self._exact.item_VD)
         check_query(vector_BD, k, allowed_V, self._exact.item_VD.shape)
         some = None if allowed_V is None else self._opened(allowed_V)
-        if some is not None and (some.count <= max(_FEW, k) or (self.kind == "hnsw" and some.share < _HNSW_FEW_SHARE)):
+        if some is not None and some.items is not None:
             return self._exact.among(vector_BD, k, some.items, left_out)
         shape, among = (len(vector_BD), n_items), self._n_open if some is None else some.count
         return without(lambda places: self._approximate(vector_BD, places, some), k, left_out, shape, among)
@@ -99,7 +99,9 @@ class FaissIndex:
         kept = self._filters.get(id(allowed_V))
         if kept is None or kept[0]() is not allowed_V:
             kept = (weakref.ref(allowed_V), self._look_through(allowed_V))
-            self._filters = {key: one for key, one in self._filters.items() if one[0]() is not None} | {id(allowed_V): kept}
+            filters = {key: one for key, one in self._filters.items() if one[0]() is not None} | {id(allowed_V): kept}
+            full = sum(one.size_bytes for _, one in filters.values()) > _MOST_FILTER_BYTES
+            self._filters = {id(allowed_V): kept} if full else filters
         return kept[1]
 
     def _look_through(self, allowed_V: NDArray[np.bool_]) -> _Opened:
@@ -107,9 +109,9 @@ class FaissIndex:
         count = int(np.count_nonzero(open_V))
         share = count / max(self._n_open, 1)
         if count <= _FEW or (self.kind == "hnsw" and share < _HNSW_FEW_SHARE):
-            return _Opened(open_V, count, share, None)
+            return _Opened(count, share, items=np.flatnonzero(open_V))
         open_N = open_V if self.place_N is None else open_V[self.place_N]
-        return _Opened(open_V, count, share, np.packbits(open_N, bitorder="little"))
+        return _Opened(count, share, bits=np.packbits(open_N, bitorder="little"))
 
     def _approximate(self, vector_BD: NDArray[np.float32], k: int, some: _Opened | None) -> Found:
         if not len(vector_BD) or not k:
@@ -137,7 +139,7 @@ class FaissIndex:
         length = SHORT if k < _LONG_FROM else LONG
         effort = self.about["effort"][str(length)]
         if some is not None:
-            selector = self._faiss.IDSelectorBitmap(some.bits_N)
+            selector = self._faiss.IDSelectorBitmap(some.bits)
             effort = int(np.ceil(effort / some.share * (_FILTER_MARGIN[length] if some.share < 0.5 else 1)))
         if self.kind == "hnsw":
             return self._faiss.SearchParametersHNSW(efSearch=max(effort, fetch), sel=selector)

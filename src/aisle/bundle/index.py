@@ -102,7 +102,7 @@ def open_index(folder: Path, item_VD: NDArray[np.float32]) -> Index:
             code="E032",
         )
     if kind == "exact":
-        return ExactIndex(item_VD, scorable_V, Coarse.open(folder))
+        return ExactIndex(item_VD, scorable_V, Coarse.open(folder, item_VD.shape) if about.get("coarse") else None)
     return open_faiss(folder, about, ExactIndex(item_VD, scorable_V))
 
 

@@ -10,6 +10,7 @@ it can be found by filters, and be recommended as a popular item once it is one,
 from __future__ import annotations
 
 import time
+import weakref
 import zlib
 from array import array
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from aisle.bundle.catalogue import Catalogue
 from aisle.bundle.exact import ExactIndex
-from aisle.bundle.found import Found, best_of, without
+from aisle.bundle.found import Found, best_of
 from aisle.bundle.index_config import NOTHING, Index, check_query
 from aisle.bundle.live_catalogue import LiveCatalogue
 from aisle.features.words import words_of
@@ -223,6 +224,19 @@ class GrownIndex:
         self.kind = base.kind
         self.base, self.n_base = base, n_base
         self._later = ExactIndex(vector_MD, scorable_M)
+        self._parts: dict[int, tuple[weakref.ref[NDArray[np.bool_]], NDArray[np.bool_]]] = {}  # by the identity of the mask
+
+    def _of_base(self, allowed_V: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the bundle's part of a mask: always the same one of a mask that cannot change, which the index knows again."""
+        if allowed_V.flags.writeable:
+            return allowed_V[: self.n_base]
+        kept = self._parts.get(id(allowed_V))
+        if kept is None or kept[0]() is not allowed_V:
+            part_V = allowed_V[: self.n_base].copy()  # no view, which would hold the whole mask
+            part_V.setflags(write=False)
+            kept = (weakref.ref(allowed_V), part_V)
+            self._parts = {key: one for key, one in self._parts.items() if one[0]() is not None} | {id(allowed_V): kept}
+        return kept[1]
 
     def search(
         self,
@@ -232,16 +246,17 @@ class GrownIndex:
         left_out: NDArray[np.int64] | None = None,
     ) -> Found:
         """Return the k best of the bundle's items and the new ones; `allowed_V` is of both, (V + M,)."""
-        n_items = self.n_base + len(self._later.item_VD)
-        shape = (len(vector_BD), n_items)
-        return without(lambda places: self._search(vector_BD, places, allowed_V), k, left_out, shape, n_items)
-
-    def _search(self, vector_BD: NDArray[np.float32], k: int, allowed_V: NDArray[np.bool_] | None) -> Found:
         n_later, dim = self._later.item_VD.shape
         check_query(vector_BD, k, allowed_V, (self.n_base + n_later, dim))
-        old, new = (None, None) if allowed_V is None else (allowed_V[: self.n_base], allowed_V[self.n_base :])
-        item_BK, score_BK = self.base.search(vector_BD, k, old)
-        later_BK, later_score_BK = self._later.search(vector_BD, min(k, n_later), new)
+        old, new = (None, None) if allowed_V is None else (self._of_base(allowed_V), allowed_V[self.n_base :])
+        left_out_old = left_out_new = None
+        if left_out is not None:
+            row, item = np.divmod(left_out, self.n_base + n_later)
+            is_old = item < self.n_base
+            left_out_old = row[is_old] * self.n_base + item[is_old]
+            left_out_new = row[~is_old] * n_later + item[~is_old] - self.n_base
+        item_BK, score_BK = self.base.search(vector_BD, k, old, left_out_old)
+        later_BK, later_score_BK = self._later.search(vector_BD, min(k, n_later), new, left_out_new)
         later_BK = np.where(later_BK == NOTHING, 0, later_BK + self.n_base)
         item_BN = np.concatenate([np.maximum(item_BK, 0), later_BK], axis=1)
         return best_of(np.concatenate([score_BK, later_score_BK], axis=1), item_BN, k)

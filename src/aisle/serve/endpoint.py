@@ -65,13 +65,24 @@ class Endpoint:
         if self.body is not None:
             content = await read_body(visit, receive, service.settings.max_body_bytes)
             asked = parse(self.body, content)
-            if record is not None and isinstance(asked, BatchRequest):
-                service.keys.charge(record, len(asked.requests) - 1)
         elif self.query is not None:
             asked = fit(self.query, visit.query)
-        reply = await self.handle(service, visit, asked)
+        if record is not None and isinstance(asked, BatchRequest):
+            reply = await self._charged(service, visit, asked, record)
+        else:
+            reply = await self.handle(service, visit, asked)
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.head})
         await send({"type": "http.response.body", "body": reply.body})
+
+    async def _charged(self, service: Service, visit: Visit, asked: BatchRequest, record: keys.KeyRecord) -> Reply:
+        """Answer a batch, which counts its questions; refused as a whole it counts as one call."""
+        further = len(asked.requests) - 1
+        service.keys.charge(record, further)
+        try:
+            return await self.handle(service, visit, asked)
+        except ProblemError:
+            service.keys.charge(record, -further)
+            raise
 
 
 async def read_body(visit: Visit, receive: Receive, limit_bytes: int) -> bytes:

@@ -17,6 +17,7 @@ from aisle.serve.visit import Visit
 
 _NAMES = "/v1/shoppers/"  # what comes behind it is a user id
 _GONE = 499  # as nginx calls it: the caller closed the connection
+_NOT_THAT_WAY, _NOWHERE = 405, "(no such path)"
 _LEVELS = {2: "info", 3: "info", 4: "warning", 5: "error"}
 
 
@@ -58,6 +59,9 @@ class Front:
             if visit.path.startswith(_NAMES):  # logs name nobody, whatever was wrong
                 visit.path = _NAMES + "{user_id}"
             problem = self._problem(error, visit)
+            # Where no route took it, it may be nearly one that names a shopper.
+            if visit.endpoint == "none" and problem.status != _NOT_THAT_WAY and not visit.path.startswith(_NAMES):
+                visit.path = _NOWHERE
             visit.reason = problem.code
             if visit.status == 0:  # else the answer has begun, and all that is left is to close the connection
                 await reply({"type": "http.response.start", "status": problem.status, "headers": problem.headers})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -25,12 +26,11 @@ from aisle.serve.slots import Loaded, Slot, Slots
 Opener = Callable[[Path], Bundle]
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 5.0, 300.0
-# The bundle itself is bad, and the same bytes are refused every time...
-_BAD = frozenset(f"E{number:03}" for number in (*range(2, 12), 13, 14, 17, *range(20, 25), *range(30, 37)))
-# ...but a file that is missing or cut short may be one that is still being copied, and a signature may come later.
-_MAY_COME = frozenset(("E005", "E007", "E010"))
-# At the start only these are waited out; all else is more likely a wrong word on the command line, which is to be told at once.
-_OUT_OF_REACH = frozenset(("E040", "E601"))
+# What is still being copied into its place has files that are missing, cut short, old or not known yet, and a manifest without
+# its digest; and a signature may come later. Such a bundle is tried again, after waits that grow.
+_MAY_COME = frozenset(("E002", "E005", "E006", "E007", "E008", "E010"))
+# The bundle itself is bad, and the same bytes are refused every time.
+_BAD = frozenset(f"E{number:03}" for number in (*range(2, 12), 13, 14, 17, *range(20, 25), *range(30, 37))) - _MAY_COME
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Reloader:
             try:
                 return await self.load(slot)
             except AisleError as error:
-                if not patient or error.code not in _OUT_OF_REACH:
+                if not patient or not _passes(error):
                     raise
             await asyncio.sleep(self._refused[slot.name].wait_s)
 
@@ -132,7 +132,7 @@ class Reloader:
         before = self._refused.get(slot.name)
         tries = 1 + (before.tries if before is not None and before.version == version else 0)
         wait_s = min(_FIRST_WAIT_S * 2.0 ** min(tries - 1, 10), _LONGEST_WAIT_S)
-        if isinstance(error, AisleError) and error.code in _BAD - _MAY_COME:
+        if isinstance(error, AisleError) and error.code in _BAD:
             wait_s = math.inf
         self._refused[slot.name] = Refusal(version, tries, wait_s, self._clock() + wait_s)
         self._metrics.reload(slot.name, "refused")
@@ -161,11 +161,15 @@ class Reloader:
             for slot, loaded, bundle in zip(slots, begun, made, strict=True):
                 slot.loaded = replace(loaded, bundle=bundle)
                 for one in changes:
-                    before = slot.changes.get(str(one.item_id))
+                    before = slot.changes.pop(str(one.item_id), None)  # what was said last stays last, however it was written
                     slot.changes[str(one.item_id)] = one if before is None else merged(before, one)
 
-    async def reload(self, slots: Iterable[Slot]) -> dict[str, str]:
+    async def reload(self, slots: Iterable[Slot], *, wait: bool = False) -> dict[str, str]:
         """Load some models again.
+
+        Args:
+            slots: the models.
+            wait: for a bundle that is being loaded already; by default that is refused.
 
         Returns:
             Variant -> id of the bundle that answers now.
@@ -176,7 +180,7 @@ class Reloader:
         """
         now: dict[str, str] = {}
         for slot in slots:
-            if self._loading.locked():
+            if self._loading.locked() and not wait:
                 raise ProblemError(
                     409,
                     "a bundle is being loaded already",
@@ -230,6 +234,12 @@ class Reloader:
         while True:
             await asyncio.sleep(every_s)
             await self.look()
+
+
+def _passes(error: AisleError) -> bool:
+    """Say whether trouble at the start is waited out; all else is more likely a wrong word, which is to be told at once."""
+    full = isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error.code == "E040" or (error.code == "E601" and full)
 
 
 def merged(before: ItemChange, after: ItemChange) -> ItemChange:

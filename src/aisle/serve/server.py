@@ -154,7 +154,7 @@ def _hang_up(service: Service) -> None:
     async def again() -> None:
         try:
             service.keys.read()
-            await service.reloader.reload(service.slots)
+            await service.reloader.reload(service.slots, wait=True)  # a signal cannot ask again
         except AisleError as error:  # the old ones stay; a bundle that is refused is logged by the reloader too
             service.log.write("error", "hang-up-failed", error.message, error__code=error.code)
 

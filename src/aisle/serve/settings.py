@@ -87,7 +87,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **options: Any) 
         if setting not in Settings.model_fields:
             _check_spelling(name, setting)
             continue
-        values[setting] = [part for part in text.split(",") if part] if setting in LISTS else text
+        values[setting] = [part.strip() for part in text.split(",") if part.strip()] if setting in LISTS else text
     values |= {name: value for name, value in options.items() if value is not None}
     try:
         settings = Settings(**values)
