@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from aisle.bundle.manifest import digest_bytes
 from aisle.errors import AisleError
 from aisle.serve.server import check_exposed, listen
 from aisle.serve.settings import Settings
@@ -71,7 +72,8 @@ def test_sighup_loads_bundle_and_keys_again(bundle_of: Callable[[str], Path], tm
         shutil.copytree(bundle_of("item-knn"), folder)
         os.kill(served.process.pid, signal.SIGHUP)
         until(lambda: client.post("/v1/recommend", json=QUESTION).json()["bundle"] != before, "the old bundle stayed")
-        (folder / "manifest.json").write_text("{}")  # one that is missing may still come
+        (folder / "manifest.json").write_text("{}")  # with its digest: no copy under way, but one that is none
+        (folder / "manifest.sha256").write_bytes(digest_bytes(b"{}"))
         os.kill(served.process.pid, signal.SIGHUP)
         until(lambda: "bundle-refused" in served.log.read_text(), "the bad bundle was not refused")
         assert client.post("/v1/recommend", json=QUESTION).status_code == 200
