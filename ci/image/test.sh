@@ -90,7 +90,7 @@ export TEST_SBOMS=$CACHE TEST_PROVIDER=$provider TEST_CA=$ca TEST_BUILD_ARGUMENT
 "$PYTHON" -m pytest -m image tests/image --timeout 600 -q --durations 10
 
 # The cache folder keeps one Debian and 8 GB of layers.
-docker image ls --format '{{.Repository}}:{{.Tag}}' "$IMAGES/debian" | grep -vxF "$debian" | xargs --no-run-if-empty docker image rm >/dev/null
+docker image ls --format '{{.Repository}}:{{.Tag}}' "$IMAGES/debian" | { grep -vxF "$debian" || true; } | xargs --no-run-if-empty docker image rm >/dev/null
 docker image prune --force >/dev/null
 docker builder prune --force --keep-storage 8GB >/dev/null
 
