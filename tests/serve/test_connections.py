@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ import uvicorn
 import uvloop
 from uvicorn.server import ServerState
 
-from aisle.serve.connections import bounded
+from aisle.serve import connections
+from aisle.serve.connections import Joined, bounded
 from aisle.serve.settings import Settings
 from tests.serve.fakes import make_service
 from tests.serve.process import PATIENCE_S, Served, serving, until
@@ -290,3 +292,23 @@ def test_a_caller_who_does_not_read_the_answers_is_cut_off(
 
 def test_a_caller_who_reads_gets_all() -> None:
     assert run(answers(100_000, 2 * ASK + LAST, keep_alive_s=30, read=True)).count(b"~") == 300_000
+
+
+def test_the_head_of_an_answer_goes_out_with_its_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, head = b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"
+    written: list[bytes] = []
+    transport: Any = SimpleNamespace(write=written.append, close=None, is_closing=None)
+    joined = Joined(transport)
+    for data in (go_on, head, b"one", b"two"):
+        joined.write(data)
+    assert written == [go_on, head + b"one", b"two"]
+
+    class Noted(Joined):
+        def __init__(self, transport: Any) -> None:
+            super().__init__(transport)
+            written.append(b"an answer")
+
+    written.clear()
+    monkeypatch.setattr(connections, "Joined", Noted)
+    assert run(answers(3, ASK + LAST, keep_alive_s=30, read=True)).count(b"~") == 6
+    assert written == 2 * [b"an answer"]

@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from aisle.bundle.agreement import disagreements
-from aisle.bundle.question import Answer, Item, Question, RawEvent
+from aisle.bundle.question import Answer, Item, Question, RawEvent, question_as_json, question_from_json
 from aisle.errors import AisleError
-from aisle.recommend.rules import Rules
 from aisle.storage.atomic import write_atomic
 
 HISTORY_LENGTHS = (1, 2, 3, 5, 10, 20, 50, 100, 150, 200)
@@ -177,30 +176,11 @@ def read_golden(path: Path) -> list[GoldenRequest]:
 
 
 def _as_json(request: GoldenRequest) -> dict[str, Any]:
-    question = {
-        field.name: getattr(request.question, field.name)
-        for field in fields(Question)
-        if getattr(request.question, field.name) != field.default
-    }
-    if "events" in question:
-        question["events"] = [[event.item_id, event.event, event.time_us] for event in request.question.events]
-    if request.question.rules is not None:
-        question["rules"] = asdict(request.question.rules)
     items = [[item.item_id, item.score, item.source] for item in request.answer.items]
-    return {"question": question, "answer": {"known": request.answer.known, "items": items}}
+    return {"question": question_as_json(request.question), "answer": {"known": request.answer.known, "items": items}}
 
 
 def _from_json(row: dict[str, Any]) -> GoldenRequest:
-    told = dict(row["question"])
-    if "events" in told:
-        told["events"] = tuple(RawEvent(*event) for event in told["events"])
-    if told.get("rules") is not None:
-        told["rules"] = Rules(**{**told["rules"], "exclude_events": tuple(told["rules"]["exclude_events"])})
-    for name in ("candidates", "categories"):
-        if told.get(name) is not None:
-            told[name] = tuple(told[name])
-    if "context" in told:
-        told["context"] = tuple((name, value) for name, value in told["context"])
     answer = row["answer"]
     items = tuple(Item(item, float(score), rank + 1, source) for rank, (item, score, source) in enumerate(answer["items"]))
-    return GoldenRequest(Question(**told), Answer(items, bool(answer["known"])))
+    return GoldenRequest(question_from_json(row["question"]), Answer(items, bool(answer["known"])))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from aisle.errors import AisleError
 from aisle.recommend.rules import Rules
@@ -11,7 +12,7 @@ from aisle.recommend.rules import Rules
 MAX_K = 500
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen, as all of this file: many are made a request, which takes five times as long when they are
 class RawEvent:
     """Something a shopper did.
 
@@ -26,7 +27,7 @@ class RawEvent:
     time_us: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Question:
     """One shopper asks.
 
@@ -60,7 +61,7 @@ class Question:
             raise AisleError(f"k is {self.k}; expected 1 to {MAX_K}", hint="ask for fewer items, such as 10", code="E015")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Item:
     """One place of a list.
 
@@ -81,7 +82,7 @@ class Item:
     because_item_id: int | str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answer:
     """A list.
 
@@ -92,3 +93,28 @@ class Answer:
 
     items: tuple[Item, ...] = field(default=())
     known: bool = False
+
+
+def question_as_json(question: Question) -> dict[str, Any]:
+    """Return what a question says beyond the defaults, ready for JSON."""
+    told = {one.name: value for one in fields(Question) if (value := getattr(question, one.name)) != one.default}
+    if "events" in told:
+        told["events"] = [(event.item_id, event.event, event.time_us) for event in question.events]
+    if question.rules is not None:
+        told["rules"] = asdict(question.rules)
+    return told
+
+
+def question_from_json(told: Mapping[str, Any]) -> Question:
+    """Return what `question_as_json` took apart."""
+    values = dict(told)
+    if "events" in told:
+        values["events"] = tuple([RawEvent(*event) for event in told["events"]])
+    if told.get("rules") is not None:
+        values["rules"] = Rules(**{**told["rules"], "exclude_events": tuple(told["rules"]["exclude_events"])})
+    for name in ("candidates", "categories"):
+        if told.get(name) is not None:
+            values[name] = tuple(told[name])
+    if "context" in told:
+        values["context"] = tuple([(name, value) for name, value in told["context"]])
+    return Question(**values)

@@ -9,7 +9,7 @@ from aisle.bundle.bundle import Bundle
 from aisle.bundle.question import Answer, Item, Question
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wanted:
     """A list for a shopper.
 
@@ -24,7 +24,7 @@ class Wanted:
     question: Question
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SimilarWanted:
     """The items most like one."""
 
@@ -33,7 +33,7 @@ class SimilarWanted:
     k: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Given:
     """An answer and the bundle that it is from."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 _MAX_HEAD_BYTES = 65_536
+_GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"  # to a caller who asks before sending a body: no part of the answer
 
 _LATE = ProblemError(408, "the request did not arrive in time", hint="send head and body of a request at once", code="E073")
 _NO_HTTP = ProblemError(400, "this is no HTTP request", hint="speak HTTP/1.1", code="E074")
@@ -29,6 +30,30 @@ _FULL = ProblemError(
     code="E069",
     retry_after_s=1,
 )
+
+
+class Joined:
+    """Where one answer is written: its head goes out with its body, in one call of the system, where uvicorn makes two.
+
+    Args:
+        transport: of the connection.
+    """
+
+    __slots__ = ("_head", "_sent", "_transport", "close", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head, self._sent = transport, b"", False
+        self.close, self.is_closing = transport.close, transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Keep the head until the first of the body comes, which may be empty and always comes."""
+        if self._sent or data == _GO_ON:
+            self._transport.write(data)
+        elif self._head:
+            self._sent = True
+            self._transport.write(self._head + data)
+        else:
+            self._head = data
 
 
 class Connection(HttpToolsProtocol):
@@ -93,6 +118,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        cycle.transport = Joined(cycle.transport)  # type: ignore[assignment]  # all of a transport that a cycle uses
         super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
