@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from aisle.features.context_words import ContextWords
 from aisle.features.histories import Histories, last_events, together
 from aisle.features.vocabulary import Vocabulary, vocabulary_of
 from aisle.recommend.knowledge import Knowledge, Memory, Shoppers, Told, tell
-from aisle.recommend.reasons import words
-from aisle.recommend.recommender import similar_items
+from aisle.recommend.reasons import in_words
+from aisle.recommend.recommender import Recommendations, similar_items
 from aisle.recommend.rules import Rules, Shelf
 from aisle.recommend.scorer import Scorer
 from aisle.schema.events import Event
@@ -189,27 +190,14 @@ class Bundle:
         return Asked(max(question.k for question in some), first.filter_seen, allowed_V, rules, rows)
 
     def _answers(self, questions: Sequence[Question], told: Told) -> list[Answer]:
-        lists, reasons = told.lists, told.reasons
+        """Return the lists in raw ids; the columns of all of them at once."""
+        lists = _cut(told.lists, [question.k for question in questions])
+        ids, from_model = self.live.items.decode(lists.item), lists.from_model.tolist()
+        sources = ["model" if model else "popular" for model in from_model]
+        reasons, because_ids = in_words(told.reasons, lists, self.live.items.decode)
+        items = list(map(Item, ids, lists.score.tolist(), lists.rank.tolist(), sources, reasons, because_ids))
         bounds = np.searchsorted(lists.row, np.arange(len(questions) + 1)).tolist()
-        places = (lists.row, lists.rank - 1)
-        columns = [lists.item, lists.score, lists.rank, lists.from_model]
-        columns += [reasons.source[places], reasons.because[places], reasons.event[places]]
-        # Ids of all lists at once; where no item is named its place is taken by any id, which nobody reads.
-        ids = [self.live.items.decode(np.maximum(column, 0)) for column in (columns[0], columns[5])]
-        rows = list(zip(*(column.tolist() for column in columns), *ids, strict=True))
-        return [
-            self._answer(rows[bounds[place] : bounds[place] + question.k][: bounds[place + 1] - bounds[place]], reasons.names)
-            for place, question in enumerate(questions)
-        ]
-
-    def _answer(self, rows: Sequence[tuple[Any, ...]], names: tuple[str, ...]) -> Answer:
-        items = []
-        for item, score, rank, from_model, source, because, event, item_id, because_id in rows:
-            named = because_id if from_model and because >= 0 else None
-            name = names[source] if source >= 0 and from_model else None
-            reason = words(name, event if from_model else 0, named, itself=because == item)
-            items.append(Item(item_id, score, rank, "model" if from_model else "popular", reason, named))
-        return Answer(tuple(items), any(row[3] for row in rows))
+        return [Answer(tuple(items[begin:end]), any(from_model[begin:end])) for begin, end in pairwise(bounds)]
 
     def _users(self, raw: Sequence[int | str | None]) -> NDArray[np.int64]:
         known = [place for place, user in enumerate(raw) if user is not None]
@@ -262,6 +250,14 @@ def knowledge_from(told: Mapping[str, Any], fallback_V: NDArray[np.float32], she
 def _tuples(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return lists as tuples: JSON has no others."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+
+
+def _cut(lists: Recommendations, lengths: Sequence[int]) -> Recommendations:
+    """Return lists of different lengths, of ones that are all as long as the longest."""
+    if min(lengths, default=0) == max(lengths, default=0):
+        return lists
+    kept = lists.rank <= np.array(lengths)[lists.row]
+    return Recommendations(lists.row[kept], lists.item[kept], lists.score[kept], lists.rank[kept], lists.from_model[kept])
 
 
 def _alike(question: Question) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
@@ -15,7 +14,7 @@ from aisle.dataset.reader import Dataset
 from aisle.errors import AisleError
 from aisle.features.context_words import ContextWords
 from aisle.features.vocabulary import Vocabulary
-from aisle.recommend.reasons import Reasons, words
+from aisle.recommend.reasons import Reasons, in_words
 from aisle.recommend.recommender import Recommendations
 from aisle.recommend.rules import Rules, Shelf
 
@@ -95,18 +94,9 @@ def reason_columns(reasons: Reasons, lists: Recommendations, items: Vocabulary) 
         lists: R recommendations.
         items: raw ids.
     """
-    place = (lists.row, lists.rank - 1)
-    because_R, event_R, source_R = reasons.because[place], reasons.event[place], reasons.source[place]
-    named = [None if code < 0 else raw for code, raw in zip(because_R, items.decode(np.maximum(because_R, 0)), strict=True)]
-    texts = [
-        words(reasons.names[source] if source >= 0 and model else None, int(event) if model else 0, raw, itself=bool(own))
-        for source, model, event, raw, own in zip(
-            source_R, lists.from_model, event_R, named, because_R == lists.item, strict=True
-        )
-    ]
+    texts, named = in_words(reasons, lists, items.decode)
     kind = pl.String if items.kind == "string" else pl.Int64
-    shown = [raw if model else None for raw, model in zip(named, lists.from_model, strict=True)]
-    return {"reason": pl.Series(texts, dtype=pl.String), "because_item_id": pl.Series(shown, dtype=kind)}
+    return {"reason": pl.Series(texts, dtype=pl.String), "because_item_id": pl.Series(named, dtype=kind)}
 
 
 def removed_table(lists: Recommendations, users: Sequence[Any]) -> pl.DataFrame:

@@ -1,9 +1,10 @@
 """Why an item is in a list: which model named it, and which item of the shopper's own it is like. NumPy only."""
 
-# B shoppers   K places in a list   H items of a history   V items of the catalogue
+# B shoppers   K places in a list   H items of a history   V items of the catalogue   R recommendations of all lists
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.features.histories import Histories
+from aisle.recommend.recommender import Recommendations
 from aisle.recommend.scorer import Scorer
 from aisle.schema.events import Event
 
@@ -157,6 +159,29 @@ def _latest(known: Histories) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
                 break
         own_BH[row, : len(event_of)], event_BH[row, : len(event_of)] = [*event_of], [*event_of.values()]
     return own_BH, event_BH
+
+
+def in_words(
+    reasons: Reasons, lists: Recommendations, decode: Callable[[NDArray[np.int32]], list[int | str]]
+) -> tuple[list[str], list[int | str | None]]:
+    """Put the reasons of some lists in words.
+
+    Args:
+        reasons: of the lists as a table.
+        lists: R recommendations; what is not the model's is popular, whatever the table says.
+        decode: item codes -> raw ids.
+
+    Returns:
+        R reasons; and R raw ids of the shopper's own items that they name, None for none.
+    """
+    at = (lists.row, lists.rank - 1)
+    because_R = np.where(lists.from_model, reasons.because[at], -1)
+    # Where no item is named any id takes its place: decoded at once is faster than one by one.
+    named = [raw if there else None for raw, there in zip(decode(np.maximum(because_R, 0)), because_R >= 0, strict=True)]
+    names = [*reasons.names, None]  # `NOBODY` is the last
+    source_R = np.where(lists.from_model, reasons.source[at], NOBODY)
+    columns = (source_R.tolist(), reasons.event[at].tolist(), named, (because_R == lists.item).tolist())
+    return [words(names[source], event, raw, itself=own) for source, event, raw, own in zip(*columns, strict=True)], named
 
 
 def words(name: str | None, event: int, because: object, *, itself: bool) -> str:
