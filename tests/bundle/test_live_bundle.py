@@ -152,9 +152,9 @@ def test_step_by_step_gives_what_all_changes_at_once_give(name: str, bundle_of: 
 
 
 def test_a_state_without_the_new_items_can_be_gone_back_to(live: LiveBundle) -> None:
-    empty = live.now.live
+    empty = live.now
     live.change([twin(live.base, live.base.items[3], "new")])
-    live.follow(empty)
+    live.go_back(empty)
     assert live.now.scorer is live.base.scorer
     live.change([twin(live.base, live.base.items[8], "other")])
     assert [like.item_id for like in live.now.similar_items("other", 1)] != []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aisle.serve.batcher import Batcher, Limits
+from aisle.serve.batcher import Batcher, Limits, here
 from aisle.serve.problems import ProblemError
 
 
@@ -44,7 +44,7 @@ def run(scenario: Callable[[Batcher[int, int], Work], Coroutine[Any, Any, None]]
     work = Work()
 
     async def main() -> None:
-        batcher: Batcher[int, int] = Batcher(work, Limits(**limits), "test")
+        batcher: Batcher[int, int] = Batcher(here(work), Limits(**limits), "test")
         try:
             await scenario(batcher, work)
         finally:
@@ -144,21 +144,6 @@ def test_a_failure_is_told_to_its_batch_and_forgotten() -> None:
     run(scenario)
 
 
-def test_a_call_runs_between_batches_and_gives_its_result_or_its_error() -> None:
-    async def scenario(batcher: Batcher[int, int], work: Work) -> None:
-        first = await work.busy(batcher)
-        seen = asyncio.create_task(batcher.call(lambda: len(work.batches)))
-        await asyncio.sleep(0)
-        assert not seen.done()
-        work.gate.set()
-        await first
-        assert await seen == 1
-        with pytest.raises(ZeroDivisionError):
-            await batcher.call(lambda: 1 // 0)
-
-    run(scenario)
-
-
 def test_nobody_works_for_a_caller_who_has_gone() -> None:
     async def scenario(batcher: Batcher[int, int], work: Work) -> None:
         first = await work.busy(batcher)
@@ -205,6 +190,63 @@ def test_where_a_whole_batch_waits_the_thread_goes_on_at_once(monkeypatch: pytes
         await asyncio.gather(first, *later)
 
     assert run(scenario, max_batch=2).batches[3] == [5]
+
+
+class Elsewhere:
+    """Doubles numbers in another place: a batch is sent when one gate opens, and done when another does."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[int]] = []
+        self.begun, self.send, self.done = (threading.Event() for _ in range(3))
+        self.waited_for: list[list[list[int]]] = []  # what was sent when the thread began to wait for a batch
+
+    def __call__(self, asks: list[int]) -> Callable[[], Sequence[int | Exception]]:
+        self.begun.set()
+        assert self.send.wait(10)
+        if 13 in asks:
+            raise ValueError("no 13")
+        self.sent.append(asks)
+
+        def finish() -> Sequence[int | Exception]:
+            self.waited_for.append(list(self.sent))
+            assert self.done.wait(10)
+            return [2 * ask for ask in asks]
+
+        return finish
+
+
+async def ask_elsewhere(work: Elsewhere, numbers: Sequence[int], ahead: int) -> list[Sequence[int | Exception]]:
+    """Ask for 0 and then, while that is being sent, for more, one at a time, in batches of 4."""
+    batcher: Batcher[int, int] = Batcher(work, Limits(max_batch=4), "test", ahead=ahead)
+    tasks = [asyncio.create_task(batcher.ask([0]))]
+    await asyncio.to_thread(work.begun.wait, 10)
+    tasks += [asyncio.create_task(batcher.ask([number])) for number in numbers]
+    await asyncio.sleep(0)
+    work.send.set()
+    work.done.set()
+    replies = await asyncio.gather(*tasks)
+    await batcher.close()
+    return replies
+
+
+@pytest.mark.parametrize(
+    ("ahead", "numbers", "sent"),
+    [(1, [1, 2], [[0], [1, 2]]), (1, [1], [[0]]), (0, [1, 2], [[0]]), (1, [1, 2, 3, 4, 5, 6], [[0], [1, 2, 3, 4]])],
+    ids=["half a batch waits", "less waits", "not ahead", "one batch ahead, not two"],
+)
+def test_while_one_batch_is_waited_for_the_next_is_sent_where_half_of_one_waits(
+    ahead: int, numbers: list[int], sent: list[list[int]]
+) -> None:
+    work = Elsewhere()
+    assert asyncio.run(ask_elsewhere(work, numbers, ahead)) == [[0], *([2 * number] for number in numbers)]
+    assert work.waited_for[0] == sent
+    assert [number for batch in work.sent for number in batch] == [0, *numbers]
+
+
+def test_a_batch_that_cannot_be_sent_is_told_so_and_those_on_their_way_are_answered() -> None:
+    work = Elsewhere()
+    replies = asyncio.run(ask_elsewhere(work, [12, 13], ahead=1))
+    assert [str(one) for (one,) in replies] == ["0", "no 13", "no 13"]
 
 
 def test_closing_finishes_what_waits() -> None:

@@ -14,7 +14,7 @@ import pytest
 from aisle.bundle.bundle import Bundle
 from aisle.bundle.live_catalogue import ItemChange
 from aisle.errors import AisleError
-from aisle.serve import reload, slots
+from aisle.serve import reload
 from aisle.serve.service import Service
 from aisle.serve.settings import Settings
 from tests.serve.fakes import Client, FakeBundle, FakeSource, make_service, running
@@ -70,9 +70,9 @@ class FakeLive:
                 raise self.refuse
             return self.now
 
-    def follow(self, live: Any) -> Any:
+    def go_back(self, bundle: Any) -> None:
         with self._lock:
-            return self._show(live.items_changed)
+            self._show(bundle.live.items_changed)
 
     def _show(self, items: list[Any]) -> Any:
         self.now = FakeBundle("+".join([self.base.id.split("+")[0], *map(str, items)]))
@@ -83,7 +83,7 @@ class FakeLive:
 @pytest.fixture
 def live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fake bundles get a catalogue that changes."""
-    monkeypatch.setattr(slots, "LiveBundle", FakeLive)
+    monkeypatch.setattr("aisle.serve.service.LiveBundle", FakeLive)
 
 
 def lives(service: Service) -> list[Any]:

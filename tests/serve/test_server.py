@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -121,7 +122,8 @@ def test_a_service_whose_events_cannot_be_kept_does_not_start(bundle_of: Callabl
 
 
 @pytest.mark.slow
-def test_two_hundred_reloads_under_load_fail_no_request(bundle_of: Callable[[str], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("inference", ["thread", "process"])
+def test_two_hundred_reloads_under_load_fail_no_request(inference: str, bundle_of: Callable[[str], Path], tmp_path: Path) -> None:
     """Every answer is from one whole bundle: its id and its list are of the same model."""
     link = tmp_path / "current"
     link.symlink_to(bundle_of("popularity"))
@@ -129,7 +131,14 @@ def test_two_hundred_reloads_under_load_fail_no_request(bundle_of: Callable[[str
     failures: list[str] = []
     seen: dict[str, set[str]] = {}
     stop = threading.Event()
-    with serving(tmp_path, link, watch_s=0, drain_s=0, latency_budget_ms=5000, access_log=False) as served:
+    settings: dict[str, Any] = {
+        "watch_s": 0,
+        "drain_s": 0,
+        "latency_budget_ms": 5000,
+        "access_log": False,
+        "inference": inference,
+    }
+    with serving(tmp_path, link, **settings) as served:
 
         def ask() -> None:
             with served.client() as client:

@@ -51,10 +51,10 @@ class LiveBundle:
             live = self._now.live.with_changes(changes)
             return self._show(live, live.changed.tolist())
 
-    def follow(self, live: LiveCatalogue) -> Bundle:
-        """Take over the state of another bundle's catalogue, such as that of the one this one replaces, with all changes."""
+    def go_back(self, bundle: Bundle) -> None:
+        """Take over the catalogue of an earlier bundle."""
         with self._lock:
-            return self._show(live, None)
+            self._show(bundle.live, None)
 
     def _show(self, live: LiveCatalogue, changed: Sequence[int] | None) -> Bundle:
         """Make the bundle over a state of the catalogue; `changed` since the last one, None = anything may have."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from aisle.bundle.bundle import Bundle
-from aisle.bundle.question import Answer, Item, Question
+from aisle.bundle.question import Item, Question
 
 
 @dataclass(slots=True)
@@ -35,10 +37,27 @@ class SimilarWanted:
 
 @dataclass(slots=True)
 class Given:
-    """An answer and the bundle that it is from."""
+    """A list, ready to be sent.
+
+    Attributes:
+        bundle: that it is from.
+        known: whether the model had anything to go by.
+        items: its places, best first, as JSON.
+    """
 
     bundle: Bundle
-    answer: Answer
+    known: bool
+    items: bytes
+
+    @classmethod
+    def of(cls, bundle: Bundle, items: Sequence[Item], *, known: bool) -> Given:
+        """Write a list as JSON."""
+        return cls(bundle, known, orjson.dumps(items, option=orjson.OPT_SERIALIZE_NUMPY))
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """What is in the list."""
+        return tuple([str(item["item_id"]) for item in orjson.loads(self.items)])
 
 
 Asked = Wanted | SimilarWanted
@@ -64,7 +83,7 @@ def _recommend(bundle: Bundle, questions: list[Question]) -> list[Given | Except
     if not questions:
         return []
     try:
-        return [Given(bundle, answer) for answer in bundle.recommend(questions)]
+        return [Given.of(bundle, answer.items, known=answer.known) for answer in bundle.recommend(questions)]
     except Exception as error:
         if len(questions) == 1:
             return [error]
@@ -74,7 +93,6 @@ def _recommend(bundle: Bundle, questions: list[Question]) -> list[Given | Except
 
 def _similar(bundle: Bundle, asked: SimilarWanted) -> Given | Exception:
     try:
-        items: tuple[Item, ...] = bundle.similar_items(asked.item_id, asked.k)
+        return Given.of(bundle, bundle.similar_items(asked.item_id, asked.k), known=True)
     except Exception as error:
         return error
-    return Given(bundle, Answer(items, known=True))

@@ -6,6 +6,9 @@ while it works make the next batch.
 After each batch the loop gets a turn of its own before the next one begins. Both threads need the interpreter: without the turn
 a busy one keeps the loop from reading requests, which then wait where nobody counts them and nobody answers 503. Where a whole
 batch waits already the thread goes on at once: the loop reads while it multiplies, and waiting would not make batches longer.
+
+Where the work is done elsewhere, in another process, the thread sends a batch and waits for its replies. Where enough waits for
+another it sends that too, so that the other process need not wait for this one in between.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -48,38 +53,43 @@ class Limits:
 class _Job:
     """Some questions of one caller, and where their replies go."""
 
-    __slots__ = ("asks", "call", "done", "expired", "patient", "started", "timer")
+    __slots__ = ("asks", "done", "expired", "patient", "started", "timer")
 
-    def __init__(self, asks: Sequence[Any], call: Callable[[], Any] | None, done: asyncio.Future[Any]) -> None:
-        self.asks, self.call, self.done = asks, call, done
+    def __init__(self, asks: Sequence[Any], done: asyncio.Future[Any]) -> None:
+        self.asks, self.done = asks, done
         self.started = self.patient = self.expired = False
         self.timer: asyncio.TimerHandle | None = None
 
 
-_Result = tuple[_Job, Any, Exception | None]
+Finish = Callable[[], Sequence[Reply | Exception]]  # returns the replies, when they are there
+_Begun = tuple[list[_Job], Callable[[], Sequence[Any]], float]  # a batch: its jobs, how it ends, when it began
 
 
 class Batcher(Generic[Ask, Reply]):
     """A bounded queue with one thread behind it.
 
     Args:
-        work: does a batch; returns one reply an ask, an exception where that one cannot be answered. Called in the thread.
+        begin: begins a batch and returns how to end it, which gives one reply an ask, an exception where that one cannot be
+            answered. Both are called in the thread. `here` makes one of a function that does all of the work.
         limits: of the queue.
         name: of the thread.
         watch: told (questions, seconds) after each batch, in the thread.
+        ahead: batches that may be begun while one is waited for; 0 where the thread itself works.
     """
 
     def __init__(
         self,
-        work: Callable[[list[Ask]], Sequence[Reply | Exception]],
+        begin: Callable[[list[Ask]], Finish[Reply]],
         limits: Limits,
         name: str,
         watch: Callable[[int, float], None] = lambda questions, seconds: None,
+        *,
+        ahead: int = 0,
     ) -> None:
-        self._work, self._limits, self._watch = work, limits, watch
+        self._begin, self._limits, self._watch, self._ahead = begin, limits, watch, ahead
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._waiting = 0  # changed in the loop's thread only
-        self._ask_s = 0.0
+        self._ask_s = self._ended_s = 0.0
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._turn = threading.Lock()  # free: the loop has had its turn
@@ -103,15 +113,22 @@ class Batcher(Generic[Ask, Reply]):
         Raises:
             ProblemError: E069 when they would wait, or have waited, longer than the limits allow.
         """
+        if not asks:
+            return []
         wait_s = self._waiting * self._ask_s
         if self._waiting + len(asks) > self._limits.max_waiting or wait_s > self._limits.wait_s:
             raise overloaded(wait_s)
-        replies: Sequence[Reply | Exception] = await self._put(_Job(asks, None, self._loop.create_future()))
-        return replies
-
-    async def call(self, function: Callable[[], Any]) -> Any:
-        """Run a function in the thread between two batches, so that no batch sees half of what it changes."""
-        return await self._put(_Job((), function, self._loop.create_future()))
+        job = _Job(asks, self._loop.create_future())
+        self._waiting += len(asks)
+        job.timer = self._loop.call_later(self._limits.wait_s, self._expire, job)
+        self._queue.put(job)
+        try:
+            replies: Sequence[Reply | Exception] = await job.done
+            return replies
+        finally:
+            job.expired = True  # answered, given up, or the caller has gone: nobody waits for it
+            job.timer.cancel()
+            self._waiting -= len(asks)
 
     async def close(self) -> None:
         """Finish what waits and end the thread."""
@@ -119,18 +136,6 @@ class Batcher(Generic[Ask, Reply]):
             self._closed = True
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-
-    async def _put(self, job: _Job) -> Any:
-        self._waiting += len(job.asks)
-        limit_s = self._limits.wait_s if job.call is None else self._limits.work_s
-        job.timer = self._loop.call_later(limit_s, self._expire, job)
-        self._queue.put(job)
-        try:
-            return await job.done
-        finally:
-            job.expired = True  # answered, given up, or the caller has gone: nobody waits for it
-            job.timer.cancel()
-            self._waiting -= len(job.asks)
 
     def _expire(self, job: _Job) -> None:
         if job.done.done():
@@ -142,63 +147,69 @@ class Batcher(Generic[Ask, Reply]):
         job.done.set_exception(overloaded(max(self._waiting * self._ask_s, self._limits.wait_s)))
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            jobs, size, last = [first], len(first.asks), False
-            while size < self._limits.max_batch and first.call is None:
-                try:
-                    job = self._queue.get_nowait()
-                except Empty:
-                    break
-                if job is None:
-                    last = True
-                    break
-                jobs.append(job)
-                size += len(job.asks)
-            self._do([job for job in jobs if not job.expired])
-            if last:
-                return
+        begun: deque[_Begun] = deque()
+        more = True
+        while more or begun:
+            enough = self._queue.qsize() >= self._limits.max_batch // 2
+            if begun and not (more and enough and len(begun) <= self._ahead):
+                self._finish(*begun.popleft())
+            elif more:
+                jobs, more = self._take()
+                if jobs:
+                    begun.append(self._start(jobs))
 
-    def _do(self, jobs: list[_Job]) -> None:
+    def _take(self) -> tuple[list[_Job], bool]:
+        """Wait for a job and take what waits with it, up to a batch; returns whether more may come."""
+        job = self._queue.get()
+        jobs: list[_Job] = []
+        size = 0
+        while job is not None:
+            jobs.append(job)
+            size += len(job.asks)
+            if size >= self._limits.max_batch:
+                break
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+        return [one for one in jobs if not one.expired], job is not None
+
+    def _start(self, jobs: list[_Job]) -> _Begun:
+        start_s = time.perf_counter()
         for job in jobs:
             job.started = True
-        asks = [ask for job in jobs for ask in job.asks]
-        start = time.perf_counter()
-        replies: list[Any] = []
-        if asks:
-            try:
-                replies = list(self._work(asks))
-            except Exception as error:  # told to everybody who waits; the thread goes on
-                replies = [error] * len(asks)
-        results: list[_Result] = []
-        place = 0
-        for job in jobs:
-            if job.call is None:
-                results.append((job, replies[place : place + len(job.asks)], None))
-                place += len(job.asks)
-            else:
-                results.append((job, *_try(job.call)))
-        seconds = time.perf_counter() - start
-        if asks:
-            self._watch(len(asks), seconds)
-        if not jobs or self._loop.is_closed():
+        try:
+            return jobs, self._begin([ask for job in jobs for ask in job.asks]), start_s
+        except Exception as error:
+            return jobs, partial(_fail, error), start_s
+
+    def _finish(self, jobs: list[_Job], finish: Callable[[], Sequence[Any]], start_s: float) -> None:
+        count = sum(len(job.asks) for job in jobs)
+        try:
+            replies = list(finish())
+        except Exception as error:  # told to everybody who waits; the thread goes on
+            replies = [error] * count
+        start_s = max(start_s, self._ended_s)  # one that was begun ahead has waited for the one before
+        self._ended_s = time.perf_counter()
+        self._watch(count, self._ended_s - start_s)
+        if self._loop.is_closed():
             return
+        results: list[tuple[_Job, Any]] = []
+        for job in jobs:
+            results.append((job, replies[: len(job.asks)]))
+            del replies[: len(job.asks)]
         self._turn.acquire(blocking=False)  # of an earlier batch, where nobody waited for it
         self._loop.call_soon_threadsafe(self._deliver, results)
-        if self._queue.qsize() < self._limits.max_batch:
+        if not self._ahead and self._queue.qsize() < self._limits.max_batch:
             self._turn.acquire(timeout=_TURN_S)
-        if asks:
-            mean_s = (time.perf_counter() - start) / len(asks)
-            self._ask_s = mean_s if not self._ask_s else self._ask_s + _SMOOTHING * (mean_s - self._ask_s)
+        mean_s = (time.perf_counter() - start_s) / count
+        self._ask_s = mean_s if not self._ask_s else self._ask_s + _SMOOTHING * (mean_s - self._ask_s)
 
-    def _deliver(self, results: list[_Result]) -> None:
+    def _deliver(self, results: list[tuple[_Job, Any]]) -> None:
         """Tell everybody, in the loop's thread; those who wake up write, what has arrived is read, and the thread goes on."""
-        for job, reply, error in results:
-            if job.done.done():
-                continue
-            if error is None:
-                job.done.set_result(reply)
-            else:
-                job.done.set_exception(error)
+        for job, replies in results:
+            if not job.done.done():
+                job.done.set_result(replies)
         self._loop.call_soon(self._loop.call_soon, self._loop.call_soon, self._give_turn)
 
     def _give_turn(self) -> None:
@@ -206,8 +217,10 @@ class Batcher(Generic[Ask, Reply]):
             self._turn.release()
 
 
-def _try(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
-    try:
-        return call(), None
-    except Exception as error:
-        return None, error
+def here(work: Callable[[list[Ask]], Sequence[Reply | Exception]]) -> Callable[[list[Ask]], Finish[Reply]]:
+    """Return how to begin what the thread itself does, all of it when the replies are asked for."""
+    return lambda asks: partial(work, asks)
+
+
+def _fail(error: Exception) -> Sequence[Any]:
+    raise error

@@ -7,8 +7,8 @@ import orjson
 from aisle.errors import AisleError
 
 # Errors of a bundle or a store: what is not there, and what is not the caller's fault; any other means that the request does not
-# fit. E053 and E058: events that could not be stored now. E350: a model that gives NaN.
-_STATUS_OF = {"E306": 404, "E053": 503, "E058": 503, "E350": 500}
+# fit. E053 and E058: events that could not be stored now. E088: no inference process. E350: a model that gives NaN.
+_STATUS_OF = {"E306": 404, "E053": 503, "E058": 503, "E088": 503, "E350": 500}
 _UNFIT = 422
 
 

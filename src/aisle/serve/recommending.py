@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from aisle.bundle.bundle import Bundle
-from aisle.bundle.question import Answer, Question, RawEvent
+from aisle.bundle.question import Question, RawEvent
 from aisle.errors import AisleError
 from aisle.recommend.rules import Rules
 from aisle.serve.answering import Given, SimilarWanted, Wanted
@@ -64,7 +66,7 @@ async def similar(service: Service, visit: Visit, asked: SimilarQuery) -> Reply:
     if isinstance(given, Exception):
         raise given
     head = _head(visit.request_id, slot.name, given)
-    return Reply.json({**head, "item_id": item_id, "items": given.answer.items})
+    return Reply.json({**head, "item_id": item_id, "items": orjson.Fragment(given.items)})
 
 
 async def _ask_in_blocks(service: Service, wanted: Sequence[Wanted]) -> list[Given | Exception]:
@@ -150,18 +152,17 @@ def _history(history: Sequence[HistoryEvent]) -> tuple[RawEvent, ...]:
 
 def _told(request_id: str, wanted: Wanted, given: Given) -> dict[str, Any]:
     """Return an answer as a document."""
-    return {**_head(request_id, wanted.variant, given), "known": given.answer.known, "items": given.answer.items}
+    return {**_head(request_id, wanted.variant, given), "known": given.known, "items": orjson.Fragment(given.items)}
 
 
 def _note(service: Service, request_id: str, asked: RecommendRequest, wanted: Wanted, given: Given) -> None:
     """Count a list, and put it aside to be logged; not before the whole answer that it stands in is formed."""
-    answer: Answer = given.answer
-    service.metrics.answer(wanted.variant, known=answer.known)
+    service.metrics.answer(wanted.variant, known=given.known)
     if service.store is None or not service.settings.impressions:
         return
     served = Served(
         request_id,
-        tuple([str(item.item_id) for item in answer.items]),
+        given.item_ids,
         time.time_ns() // 1000,
         given.bundle.id,
         wanted.variant,

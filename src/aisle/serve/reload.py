@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aisle.bundle.bundle import Bundle
+from aisle.bundle.live_bundle import LiveBundle
 from aisle.bundle.live_catalogue import ItemChange
 from aisle.errors import AisleError
 from aisle.serve.logs import Log
 from aisle.serve.metrics import Metrics
 from aisle.serve.problems import ProblemError
-from aisle.serve.slots import Loaded, Slot, Slots
+from aisle.serve.slots import Live, Loaded, Slot, Slots
 
 Opener = Callable[[Path], Bundle]
 
@@ -58,13 +59,22 @@ class Reloader:
         opener: opens a folder, checks it and replays its golden requests; called in a thread of its own.
         log: told what was loaded and what was refused.
         metrics: count both.
+        make_live: given a bundle, makes what changes its catalogue.
         clock: seconds from any moment on, never back.
     """
 
     def __init__(
-        self, slots: Slots, opener: Opener, log: Log, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+        self,
+        slots: Slots,
+        opener: Opener,
+        log: Log,
+        metrics: Metrics,
+        *,
+        make_live: Callable[[Bundle], Live] = LiveBundle,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._slots, self._opener, self._log, self._metrics, self._clock = slots, opener, log, metrics, clock
+        self._slots, self._opener, self._log, self._metrics = slots, opener, log, metrics
+        self._make_live, self._clock = make_live, clock
         self._loading = asyncio.Lock()  # held while a bundle is fetched and tried: as long as that takes
         self._changing = asyncio.Lock()  # held while a slot gets another bundle or catalogue: never for a network
         self._refused: dict[str, Refusal] = {}  # by variant
@@ -116,7 +126,7 @@ class Reloader:
             return loaded
 
     def _open(self, slot: Slot, version: str, changes: list[ItemChange]) -> Loaded:
-        return Loaded.of(self._opener(slot.source.folder()), version, changes)
+        return Loaded.of(self._opener(slot.source.folder()), version, changes, self._make_live)
 
     async def _put(self, slot: Slot, loaded: Loaded, told: dict[str, ItemChange]) -> Loaded:
         """Put a bundle in its place, with what of the catalogue changed while it was opened."""
@@ -156,7 +166,7 @@ class Reloader:
                     made.append(await asyncio.to_thread(begun[-1].live.change, changes))
             except BaseException:  # whatever it was, also that the caller gave up: none of the changes is made
                 for loaded in begun:
-                    await asyncio.to_thread(loaded.live.follow, loaded.bundle.live)
+                    await asyncio.to_thread(loaded.live.go_back, loaded.bundle)
                 raise
             for slot, loaded, bundle in zip(slots, begun, made, strict=True):
                 slot.loaded = replace(loaded, bundle=bundle)

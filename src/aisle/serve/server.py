@@ -19,6 +19,7 @@ import uvloop
 from aisle.errors import AisleError
 from aisle.serve.app import make_app
 from aisle.serve.connections import bounded
+from aisle.serve.inference_process import ended
 from aisle.serve.logs import send_to
 from aisle.serve.service import Service
 from aisle.serve.settings import Settings
@@ -47,6 +48,11 @@ class Server(uvicorn.Server):
             "info", "service-draining", f"{signal.Signals(sig).name}: no longer ready, answering what is open"
         )
         asyncio.get_running_loop().call_later(self._service.settings.drain_s, self._end)
+
+    def give_up(self) -> None:
+        """End at once: nothing can be answered any more."""
+        self._service.draining = True
+        self._end()
 
     def _end(self) -> None:
         self.should_exit = True
@@ -114,6 +120,7 @@ async def _serve(service: Service, sock: socket.socket, say: Callable[[str], Non
         loading = asyncio.create_task(service.load())
         say(f"{url} (docs: {url}/docs)")
         service.log.write("info", "service-listening", url, server__address=settings.host, server__port=port)
+        service.lost.add_done_callback(lambda _: server.give_up())
         done, _ = await asyncio.wait((serving, loading), return_when=asyncio.FIRST_COMPLETED)
         if loading in done:
             if loading.exception() is None:
@@ -124,6 +131,8 @@ async def _serve(service: Service, sock: socket.socket, say: Callable[[str], Non
             else:
                 server.should_exit = True
         await serving
+        if service.lost.done():
+            raise ended()
         if loading.done():
             loading.result()
         else:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+from aisle.bundle.live_bundle import LiveBundle
 from aisle.serve.answering import Asked, Given, answer_all
-from aisle.serve.batcher import Batcher, Limits
+from aisle.serve.batcher import Batcher, Limits, here
 from aisle.serve.events.protocol import EventStore
+from aisle.serve.inference_process import InferenceProcess
 from aisle.serve.keys import Keys
 from aisle.serve.logs import Log
 from aisle.serve.metrics import Metrics
@@ -33,6 +35,7 @@ class Service:
     """
 
     batcher: Batcher[Asked, Given]
+    lost: asyncio.Future[None]  # done when the service cannot go on
     openapi: bytes = b""  # put here by `make_app`, which knows the operations
 
     def __init__(self, settings: Settings, slots: Slots, opener: Opener, open_store: StoreOpener) -> None:
@@ -40,7 +43,9 @@ class Service:
         self.keys, self.log = Keys(settings.keys), Log(settings.log_level)
         self.store: EventStore | None = None
         self.metrics = Metrics(slots, lambda: self.batcher.waiting, self._event_counts)
-        self.reloader = Reloader(slots, opener, self.log, self.metrics)
+        self.process = InferenceProcess(settings.public_key) if settings.inference == "process" else None
+        make_live = LiveBundle if self.process is None else self.process.live
+        self.reloader = Reloader(slots, opener, self.log, self.metrics, make_live=make_live)
         self.draining = False
         self._open_store = open_store
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,7 +67,12 @@ class Service:
             self.settings.latency_budget_ms / 1000,
             self.settings.answer_timeout_s,
         )
-        self.batcher = Batcher(answer_all, limits, "inference", self.metrics.batch)
+        self.lost = asyncio.get_running_loop().create_future()
+        if self.process is not None:
+            self.process.start()
+            self.spawn(self._watch(self.process))
+        begin, ahead = (here(answer_all), 0) if self.process is None else (self.process.begin, 1)
+        self.batcher = Batcher(begin, limits, "inference", self.metrics.batch, ahead=ahead)
         self.store = await self._open_store()
         if self.store is not None:
             self.spawn(self._expire(self.store))
@@ -92,10 +102,18 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.batcher.close()
+        if self.process is not None:
+            await asyncio.to_thread(self.process.close)
         if self.store is not None:
             await self.store.close()
         self.log.write("info", "service-stopped", "the service has ended")
         await asyncio.to_thread(self.log.close)
+
+    async def _watch(self, process: InferenceProcess) -> None:
+        """Give the service up when its inference process ends before it."""
+        status = await asyncio.to_thread(process.wait)
+        self.log.write("error", "inference-ended", f"the inference process has ended with status {status}")
+        self.lost.set_result(None)
 
     async def _expire(self, store: EventStore) -> None:
         while True:

@@ -35,6 +35,9 @@ class Settings(BaseModel):
         (), description="names of a service without keys beside this machine's, comma-separated"
     )
 
+    inference: Literal["thread", "process"] = Field(
+        "thread", description="where questions are scored; a process of its own answers more a second and holds the models twice"
+    )
     max_batch: int = Field(32, ge=1, le=4096, description="questions that are scored together at most")
     max_waiting: int = Field(1024, ge=1, description="questions that may wait; one more gets 503")
     latency_budget_ms: float = Field(250.0, gt=0, description="longest wait before a question is scored; beyond it 503")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aisle.bundle.bundle import Bundle
 from aisle.bundle.live_bundle import LiveBundle
@@ -14,29 +15,42 @@ from aisle.serve.problems import ProblemError
 from aisle.serve.sources import Source
 
 
+class Live(Protocol):
+    """A bundle whose catalogue changes, such as a `LiveBundle`."""
+
+    def change(self, changes: Sequence[ItemChange]) -> Bundle:
+        """Change the catalogue and return the bundle that answers from now on."""
+
+    def go_back(self, bundle: Bundle) -> None:
+        """Take over the catalogue of an earlier bundle."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A bundle that answers.
 
     Attributes:
         bundle: open and checked, over the latest state of the catalogue.
+        live: makes the next one when the catalogue changes.
         version: of its source.
         until_us: the time of the last event that the bundle knows: what is later comes from the event store.
-    loaded_s: when it was loaded, in seconds since 1970.
+        loaded_s: when it was loaded, in seconds since 1970.
     """
 
     bundle: Bundle
-    live: LiveBundle
+    live: Live
     version: str
     until_us: int
     loaded_s: float = field(default_factory=time.time)
 
     @classmethod
-    def of(cls, bundle: Bundle, version: str, changes: Sequence[ItemChange] = ()) -> Loaded:
+    def of(
+        cls, bundle: Bundle, version: str, changes: Sequence[ItemChange] = (), make_live: Callable[[Bundle], Live] = LiveBundle
+    ) -> Loaded:
         """Look at a bundle once for what every request needs, and make the changes of the catalogue that were made so far."""
         histories = [one for one in (bundle.known, bundle.seen) if one is not None]
         until_us = max(int(one.time.max(initial=0)) for one in histories)
-        live = LiveBundle(bundle)
+        live = make_live(bundle)
         return cls(live.change(changes) if changes else bundle, live, version, until_us)
 
 
