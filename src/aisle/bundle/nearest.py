@@ -188,7 +188,8 @@ class _Search:
         self.nearest, self.fallback_V, self.open_V, self.vectors = nearest, knowledge.fallback, open_V, vectors
         self.n_shoppers, self.n_items = n_shoppers, len(knowledge.fallback)
         self.gone = np.zeros(0, np.int64) if left_out is None else pairs(left_out, self.n_items)  # (row, item), each once
-        self.gone_M = of_rows(self.gone, vectors.row, self.n_items)
+        everybody = len(vectors.row) == n_shoppers
+        self.gone_M = self.gone if everybody else of_rows(self.gone, vectors.row, self.n_items)
 
     def lists(self, places: int, rows: slice = ALL, open_V: NDArray[np.bool_] | None = None) -> Lists:
         """Return lists of so many places, the model's items first, then popular ones; see `recommend.rules.Make`."""

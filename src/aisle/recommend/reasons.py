@@ -148,16 +148,21 @@ def alike_lists(scorer: Scorer, item_BH: NDArray[np.int64], item_BK: NDArray[np.
 
 def _latest(known: Histories) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Return the latest distinct items of each history, the last first, and the last event with each: (B, H), -1 for none."""
-    own_BH, event_BH = np.full((len(known), LATEST), -1, np.int64), np.zeros((len(known), LATEST), np.uint8)
-    items, events, offsets = known.item, known.event, known.offsets.tolist()
-    for row in range(len(known)):
+    place_BH = known.offsets[1:, None] - 1 - np.arange(LATEST)
+    there_BH = place_BH >= known.offsets[:-1, None]
+    own_BH, event_BH = np.full(place_BH.shape, -1, np.int64), np.zeros(place_BH.shape, np.uint8)
+    own_BH[there_BH], event_BH[there_BH] = known.item[place_BH[there_BH]], known.event[place_BH[there_BH]]
+    # Most often the last events are with as many items; where they are not, further ones are looked at.
+    sorted_BH = np.sort(own_BH, axis=1)
+    for row in np.flatnonzero(((sorted_BH[:, 1:] == sorted_BH[:, :-1]) & (sorted_BH[:, 1:] >= 0)).any(axis=1)).tolist():
         event_of: dict[int, int] = {}
-        span = slice(offsets[row], offsets[row + 1])
-        for item, event in zip(items[span].tolist()[::-1], events[span].tolist()[::-1], strict=True):
+        span = slice(known.offsets[row], known.offsets[row + 1])
+        for item, event in zip(known.item[span].tolist()[::-1], known.event[span].tolist()[::-1], strict=True):
             event_of.setdefault(item, event)
             if len(event_of) == LATEST:
                 break
-        own_BH[row, : len(event_of)], event_BH[row, : len(event_of)] = [*event_of], [*event_of.values()]
+        room = LATEST - len(event_of)
+        own_BH[row], event_BH[row] = [*event_of, *[-1] * room], [*event_of.values(), *[0] * room]
     return own_BH, event_BH
 
 
