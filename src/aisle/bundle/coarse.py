@@ -207,7 +207,7 @@ def _scored(
     item_VD: NDArray[np.float32], vector_BD: NDArray[np.float32], row_M: NDArray[np.int64], item_M: NDArray[np.int64], k: int
 ) -> Found:
     """Score candidates exactly and return the k best of each row."""
-    score_M = np.einsum("md,md->m", item_VD[item_M], vector_BD[row_M])
+    score_M = np.einsum("md,md->m", item_VD.take(item_M, axis=0), vector_BD.take(row_M, axis=0))
     count_B = np.bincount(row_M, minlength=len(vector_BD))
     place_M = np.arange(len(row_M)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
     shape = (len(vector_BD), int(count_B.max(initial=0)))

@@ -33,7 +33,7 @@ class ItemInputs:
 
     def of(self, item_BL: NDArray[np.integer]) -> Floats:
         """Gather rows: (B, L) -> (B, L, D)."""
-        x_BLD: Floats = self.table[item_BL]
+        x_BLD: Floats = self.table.take(item_BL, axis=0)  # of whole rows it takes half the time of an index
         if self.scale is not None:
             x_BLD *= self.scale[item_BL][:, :, None]
         return x_BLD

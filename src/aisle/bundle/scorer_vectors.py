@@ -116,7 +116,7 @@ class VectorScorer:
 
     def likeness(self, item_N: NDArray[np.int64]) -> Floats:
         """Return what items are like as vectors of length 1: (...,) -> (..., width)."""
-        vector_ND = self.item_vectors[item_N][..., : self.width]
+        vector_ND: Floats = self.item_vectors.take(item_N, axis=0)[..., : self.width]
         return vector_ND if self.length is None else vector_ND / self.length[item_N][..., None]
 
     def _pairs(self, vector_BD: Floats, constant_B: Floats, item_BND: Floats) -> Floats:
