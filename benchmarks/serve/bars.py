@@ -20,9 +20,12 @@ def bars(result: dict[str, Any]) -> list[dict[str, Any]]:
         latency = [pair["ours"]["at_bar"] for pair in pairs]
         held = all(Limits(BAR_MS).kept(Measured(**one)) for one in latency)
         found.append(_bar("1,000 requests/s with p90 < 7 ms and p99 < 25 ms", _worst(latency, ("p90", "p99")), held))
-        ratios = [pair["ours"]["highest"]["rate"] / max(pair["torchserve"]["rate"], 1.0) for pair in pairs]
-        told = f"{statistics.mean(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
-        found.append(_bar("at least 2 times TorchServe's rate with p99 < 25 ms", told, min(ratios) >= 2))
+        ratios = {where: [_ratio(pair, where) for pair in pairs] for where in ("process", "thread")}
+        told = "{}; as it ships {}".format(
+            *(f"{statistics.mean(one):.2f} ({min(one):.2f} to {max(one):.2f})" for one in ratios.values())
+        )
+        name = "at least 2 times TorchServe's rate with p99 < 25 ms (ours with `--inference process`)"
+        found.append(_bar(name, told, min(ratios["process"]) >= 2))
         starts = [pair["ours"]["start_s"] for pair in pairs]
         found.append(_bar("answers within 5 s of start", f"{max(starts)} s", max(starts) < 5))
     if repeats := result.get("large", {}).get("repeats"):
@@ -34,6 +37,10 @@ def bars(result: dict[str, Any]) -> list[dict[str, Any]]:
         told = ", ".join(f"{name} {recall:.3f}" for name, recall in recalls.items())
         found.append(_bar("recall@10 at least .95 against exact, filters included", told, min(recalls.values()) >= 0.95))
     return found
+
+
+def _ratio(pair: dict[str, Any], where: str) -> float:
+    return float(pair["ours"][f"highest_{where}"]["rate"] / max(pair["torchserve"]["rate"], 1.0))
 
 
 def _bar(name: str, seen: str, held: bool) -> dict[str, Any]:
