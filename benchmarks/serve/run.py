@@ -7,8 +7,8 @@
 
 SASRec with 64 dimensions and 2 blocks, histories of 50, 50,000 items, top 10; weights that were not trained (`made.py` says
 which), the same for both servers. Arrivals are random (Poisson); a latency is counted from the moment a request was due
-(`client.c`). For the highest rate both servers are tuned: TorchServe by its workers and batches, ours by `--inference process`;
-what it holds as it ships stands beside.
+(`client.c`). For the highest rate both servers are tuned: TorchServe by its workers and batches, ours by
+`--inference-processes 1`; what it holds as it ships stands beside.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def ours(bench: Bench, folder: Path, repeat: int) -> dict[str, Any]:
         with_bar = bench.search(load, BAR_MS, BAR_RATE)
         told["highest_bar"] = _told(with_bar)
     # As the other server is measured: just started, and asked from the same rate upwards.
-    for where in ("thread", "process"):
-        options = ("--inference", where)
+    for where, count in (("thread", "0"), ("process", "1")):
+        options = ("--inference-processes", count)
         with serving(folder, bench.place / f"ours-{where}-{repeat}", cores=bench.cores, options=options) as server:
             told[f"highest_{where}"] = _told(bench.search(bench.load(server.port, users), SAME_MS, START_RATE))
     return told

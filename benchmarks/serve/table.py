@@ -58,7 +58,7 @@ def _compared(part: dict[str, Any]) -> list[str]:
             ("aisle serve at 1,000/s, histories sent along", mine["at_bar_history_sent"]),
             ("aisle serve, highest with p90 < 7, p99 < 25", mine["highest_bar"]["best"]),
             ("aisle serve, highest with p99 < 25", mine["highest_thread"]["best"]),
-            ("aisle serve `--inference process`, highest with p99 < 25", mine["highest_process"]["best"]),
+            ("aisle serve `--inference-processes 1`, highest with p99 < 25", mine["highest_process"]["best"]),
             ("TorchServe, highest with p99 < 25", other["best"]),
         ):
             rows.append((str(number), name, *_seen(seen)))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aisle.serve.batcher import Batcher, Limits, here
+from aisle.serve.batcher import Batcher, Limits
 from aisle.serve.problems import ProblemError
 
 
@@ -44,7 +44,7 @@ def run(scenario: Callable[[Batcher[int, int], Work], Coroutine[Any, Any, None]]
     work = Work()
 
     async def main() -> None:
-        batcher: Batcher[int, int] = Batcher(here(work), Limits(**limits), "test")
+        batcher: Batcher[int, int] = Batcher([work], Limits(**limits), "test")
         try:
             await scenario(batcher, work)
         finally:
@@ -192,61 +192,23 @@ def test_where_a_whole_batch_waits_the_thread_goes_on_at_once(monkeypatch: pytes
     assert run(scenario, max_batch=2).batches[3] == [5]
 
 
-class Elsewhere:
-    """Doubles numbers in another place: a batch is sent when one gate opens, and done when another does."""
+def test_each_worker_has_a_thread_and_none_waits_for_another() -> None:
+    """Two batches at once: each worker waits until the other one works too."""
+    both = threading.Barrier(2)
 
-    def __init__(self) -> None:
-        self.sent: list[list[int]] = []
-        self.begun, self.send, self.done = (threading.Event() for _ in range(3))
-        self.waited_for: list[list[list[int]]] = []  # what was sent when the thread began to wait for a batch
+    def work(asks: list[int]) -> list[int]:
+        both.wait(10)
+        return [2 * ask for ask in asks]
 
-    def __call__(self, asks: list[int]) -> Callable[[], Sequence[int | Exception]]:
-        self.begun.set()
-        assert self.send.wait(10)
-        if 13 in asks:
-            raise ValueError("no 13")
-        self.sent.append(asks)
+    async def main() -> None:
+        batcher: Batcher[int, int] = Batcher([work, work], Limits(max_batch=1), "test", turns=False)
+        replies = await asyncio.gather(*(batcher.ask([number]) for number in range(4)))
+        assert replies == [[0], [2], [4], [6]]
+        assert batcher.alive
+        await batcher.close()
+        assert not batcher.alive
 
-        def finish() -> Sequence[int | Exception]:
-            self.waited_for.append(list(self.sent))
-            assert self.done.wait(10)
-            return [2 * ask for ask in asks]
-
-        return finish
-
-
-async def ask_elsewhere(work: Elsewhere, numbers: Sequence[int], ahead: int) -> list[Sequence[int | Exception]]:
-    """Ask for 0 and then, while that is being sent, for more, one at a time, in batches of 4."""
-    batcher: Batcher[int, int] = Batcher(work, Limits(max_batch=4), "test", ahead=ahead)
-    tasks = [asyncio.create_task(batcher.ask([0]))]
-    await asyncio.to_thread(work.begun.wait, 10)
-    tasks += [asyncio.create_task(batcher.ask([number])) for number in numbers]
-    await asyncio.sleep(0)
-    work.send.set()
-    work.done.set()
-    replies = await asyncio.gather(*tasks)
-    await batcher.close()
-    return replies
-
-
-@pytest.mark.parametrize(
-    ("ahead", "numbers", "sent"),
-    [(1, [1, 2], [[0], [1, 2]]), (1, [1], [[0]]), (0, [1, 2], [[0]]), (1, [1, 2, 3, 4, 5, 6], [[0], [1, 2, 3, 4]])],
-    ids=["half a batch waits", "less waits", "not ahead", "one batch ahead, not two"],
-)
-def test_while_one_batch_is_waited_for_the_next_is_sent_where_half_of_one_waits(
-    ahead: int, numbers: list[int], sent: list[list[int]]
-) -> None:
-    work = Elsewhere()
-    assert asyncio.run(ask_elsewhere(work, numbers, ahead)) == [[0], *([2 * number] for number in numbers)]
-    assert work.waited_for[0] == sent
-    assert [number for batch in work.sent for number in batch] == [0, *numbers]
-
-
-def test_a_batch_that_cannot_be_sent_is_told_so_and_those_on_their_way_are_answered() -> None:
-    work = Elsewhere()
-    replies = asyncio.run(ask_elsewhere(work, [12, 13], ahead=1))
-    assert [str(one) for (one,) in replies] == ["0", "no 13", "no 13"]
+    asyncio.run(main())
 
 
 def test_closing_finishes_what_waits() -> None:

@@ -13,9 +13,9 @@ from aisle.serve.settings import Settings
 from tests.serve.fakes import Client, running
 
 
-@pytest.fixture(params=["thread", "process"])
+@pytest.fixture(params=[0, 2], ids=["a thread scores", "two processes score"])
 def client(bundle_of: Callable[[str], Path], request: pytest.FixtureRequest) -> Iterator[Client]:
-    settings = Settings(access_log=False, watch_s=0, max_changed_items=5, inference=request.param)
+    settings = Settings(access_log=False, watch_s=0, max_changed_items=5, inference_processes=request.param)
     with running(make_service(settings, str(bundle_of("sasrec")), [f"counted={bundle_of('item-knn')}"])) as client:
         yield client
 

@@ -25,7 +25,7 @@ from aisle.errors import AisleError
 from aisle.recommend.rules import Rules
 from aisle.serve.answering import Asked, Given, SimilarWanted, Wanted, answer_all
 from aisle.serve.inference_child import Child
-from aisle.serve.inference_process import InferenceProcess
+from aisle.serve.inference_process import InferenceProcesses
 from aisle.serve.wire import RemoteError, asked_as_json, asked_from_json, error_as_json, error_from_json
 from tests.serve.process import serving, until
 
@@ -34,12 +34,12 @@ QUESTION = {"user_id": "u0000017", "k": 3}
 
 
 @pytest.fixture(scope="module")
-def process() -> Iterator[InferenceProcess]:
-    """One that is started."""
-    process = InferenceProcess()
-    process.start()
-    with closing(process):
-        yield process
+def processes() -> Iterator[InferenceProcesses]:
+    """Two that are started."""
+    processes = InferenceProcesses(2)
+    processes.start(print)
+    with closing(processes):
+        yield processes
 
 
 def batch(bundle: Bundle) -> list[Asked]:
@@ -71,47 +71,37 @@ def same(one: Given | Exception, other: Given | Exception) -> bool:
 
 
 @pytest.mark.parametrize("name", ["popularity", "item-knn", "sasrec", "two-stage"])
-def test_every_reply_is_the_one_that_is_given_here(name: str, bundle_of: BundleOf, process: InferenceProcess) -> None:
+def test_every_reply_is_the_one_that_is_given_here(name: str, bundle_of: BundleOf, processes: InferenceProcesses) -> None:
     bundle = Bundle.open(bundle_of(name))
-    live = process.live(bundle)
+    live = processes.live(bundle)
     asked = batch(bundle)
     wanted = answer_all(asked)
     assert {type(one) for one in wanted} == {Given, AisleError}
-    assert all(same(one, other) for one, other in zip(process.begin(asked)(), wanted, strict=True))
     changed = live.change([ItemChange(bundle.items[3], price=1e9), ItemChange("brand-new", title="new")])
-    asked = [Wanted("main", changed, Question(k=500, rules=Rules(min_price=1e8))), SimilarWanted(changed, "brand-new", 3)]
-    assert all(same(one, other) for one, other in zip(process.begin(asked)(), answer_all(asked), strict=True))
+    asked += [Wanted("main", changed, Question(k=500, rules=Rules(min_price=1e8))), SimilarWanted(changed, "brand-new", 3)]
+    wanted += answer_all(asked[-2:])
     live.go_back(bundle)
     again = live.change([ItemChange(bundle.items[4], price=1e9)])
-    asked = [Wanted("main", again, Question(k=500, rules=Rules(min_price=1e8)))]
-    (given,) = process.begin(asked)()
-    assert isinstance(given, Given)
-    assert given.item_ids == (str(bundle.items[4]),)
-
-
-def test_batches_are_answered_in_their_order_however_large_they_are(bundle_of: BundleOf, process: InferenceProcess) -> None:
-    """1.5 MB a batch each way: neither side may wait for the other to read while the other waits to be read."""
-    bundle = Bundle.open(bundle_of("popularity"))
-    process.live(bundle)
-    events = [RawEvent(f"{'x' * 200}{place}", "view", place) for place in range(100)]
-    asked: list[list[Asked]] = [[Wanted("main", bundle, Question(None, events, k=k))] * 64 for k in (500, 499, 498)]
-    finishing = [process.begin(one) for one in asked]
-    for one, finish in zip(asked, finishing, strict=True):
-        assert all(same(given, wanted) for given, wanted in zip(finish(), answer_all(one[:1]) * 64, strict=True))
+    asked.append(Wanted("main", again, Question(k=500, rules=Rules(min_price=1e8))))
+    wanted += answer_all(asked[-1:])
+    assert isinstance(wanted[-1], Given)
+    assert wanted[-1].item_ids == (str(bundle.items[4]),)
+    for work in processes.workers():
+        assert all(same(one, other) for one, other in zip(work(asked), wanted, strict=True))
 
 
 def test_what_is_refused_over_there_is_told_here(
-    bundle_of: BundleOf, process: InferenceProcess, monkeypatch: pytest.MonkeyPatch
+    bundle_of: BundleOf, processes: InferenceProcesses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.open(bundle_of("popularity"))
     with pytest.raises(AisleError) as refused:
-        process.live(replace(bundle, folder=bundle.folder / "nothing"))
+        processes.live(replace(bundle, folder=bundle.folder / "nothing"))
     assert refused.value.code == "E001"
     with pytest.raises(AisleError, match="a moment later") as replaced:
-        process.live(replace(bundle, id="another"))
+        processes.live(replace(bundle, id="another"))
     assert replaced.value.code == "E005"
     with pytest.raises(AisleError) as unfit:
-        process.live(bundle).change([ItemChange("x", price=-1.0)])
+        processes.live(bundle).change([ItemChange("x", price=-1.0)])
     assert unfit.value.code == "E037"
 
 
@@ -132,29 +122,34 @@ def test_a_question_is_sent_as_it_is(bundle_of: BundleOf) -> None:
 
 
 def test_what_is_no_longer_held_here_is_let_go_of_there(bundle_of: BundleOf) -> None:
-    child, process, ends = Child(), InferenceProcess(), []
-    for name in ("_batches", "_changes"):
+    child, processes = Child(), InferenceProcesses(1)
+    processes.start(print)
+    (process,) = processes.all
+    ends = []
+    for name in ("_batches", "_changes"):  # a child in this process, which can be looked into
         ours, theirs = (Connection(end.detach()) for end in socket.socketpair())
+        getattr(process, name).close()
         setattr(process, name, ours)
         ends.append(threading.Thread(target=child.serve, args=(theirs,)))
         ends[-1].start()
+    (work,) = processes.workers()
     bundle = Bundle.open(bundle_of("popularity"))
-    live = process.live(bundle)
+    live = processes.live(bundle)
     first = live.change([ItemChange(bundle.items[3], price=2.0)])
     latest = live.change([ItemChange(bundle.items[3], price=3.0)])
     assert (len(child.bundles), len(child.lives)) == (3, 1)
     del first
-    process.begin([Wanted("main", latest, Question())])()
+    work([Wanted("main", latest, Question())])
     assert (len(child.bundles), len(child.lives)) == (2, 1)
     other = Bundle.open(bundle_of("item-knn"))
-    kept = process.live(other)
+    kept = processes.live(other)
     del live, latest, bundle
     gc.collect()
-    process.begin([Wanted("main", other, Question())])()
+    work([Wanted("main", other, Question())])
     assert (len(child.bundles), len(child.lives)) == (1, 1)
     del kept
-    for pipe in (process._batches, process._changes):
-        pipe.close()
+    process._changes.close()
+    processes.close()
     for end in ends:
         end.join(10)
         assert not end.is_alive()
@@ -170,33 +165,36 @@ def gone(pid: int) -> bool:
 
 
 def test_a_service_ends_with_its_inference_process(bundle_of: BundleOf, tmp_path: Path) -> None:
-    with serving(tmp_path, bundle_of("sasrec"), inference="process", drain_s=0) as served, served.client() as client:
-        (child,) = children(served.process.pid)
+    with serving(tmp_path, bundle_of("sasrec"), inference_processes=2, drain_s=0) as served, served.client() as client:
+        child, other = children(served.process.pid)
         assert client.post("/v1/recommend", json=QUESTION).json()["known"]
         os.kill(child, signal.SIGKILL)
         assert served.process.wait(30) == 11
         log = served.log.read_text()
-        assert "the inference process has ended with status -9" in log
+        assert log.count("inference-ended") == 1
+        assert "an inference process has ended with status -9" in log
         assert "[E088]" in log
+        assert gone(other)
 
 
 def test_an_inference_process_ends_with_its_service(bundle_of: BundleOf, tmp_path: Path) -> None:
-    with serving(tmp_path, bundle_of("popularity"), inference="process", drain_s=0) as served:
-        (child,) = children(served.process.pid)
+    with serving(tmp_path, bundle_of("popularity"), inference_processes=2, drain_s=0) as served:
+        both = children(served.process.pid)
+        assert len(both) == 2
         served.process.kill()
-        until(lambda: gone(child), "the inference process is still there")
+        until(lambda: all(map(gone, both)), "an inference process is still there")
 
 
 def test_signals_to_all_of_the_group_end_a_service_as_one_to_it_alone(bundle_of: BundleOf, tmp_path: Path) -> None:
     """Ctrl-C in a terminal reaches both; only the service may take it as its end."""
-    with serving(tmp_path, bundle_of("popularity"), inference="process", drain_s=0.3) as served, served.client() as client:
-        (child,) = children(served.process.pid)
-        for pid in (child, served.process.pid):
+    with serving(tmp_path, bundle_of("popularity"), inference_processes=2, drain_s=0.3) as served, served.client() as client:
+        both = children(served.process.pid)
+        for pid in (*both, served.process.pid):
             os.kill(pid, signal.SIGINT)
         assert client.post("/v1/recommend", json=QUESTION).status_code == 200
         assert served.process.wait(30) == 0
         assert "inference-ended" not in served.log.read_text()
-        assert gone(child)
+        assert all(map(gone, both))
 
 
 def test_what_lies_in_the_folder_of_the_service_is_not_run(
@@ -204,20 +202,21 @@ def test_what_lies_in_the_folder_of_the_service_is_not_run(
 ) -> None:
     (tmp_path / "orjson.py").write_text("raise SystemExit('somebody else is run')")
     monkeypatch.chdir(tmp_path)
-    with closing(InferenceProcess()) as process:
-        process.start()
-        process.live(Bundle.open(bundle_of("popularity")))
+    with closing(InferenceProcesses(1)) as processes:
+        processes.start(print)
+        processes.live(Bundle.open(bundle_of("popularity")))
 
 
 def test_what_is_asked_after_the_end_is_refused(bundle_of: BundleOf) -> None:
-    process = InferenceProcess()
-    process.start()
+    processes = InferenceProcesses(1)
+    processes.start(print)
     bundle = Bundle.open(bundle_of("popularity"))
-    process.live(bundle)
-    process.close()
-    for asked in (lambda: process.begin([Wanted("main", bundle, Question())]), lambda: process.live(bundle)):
+    processes.live(bundle)
+    processes.close()
+    (work,) = processes.workers()
+    for ask in (lambda: work([Wanted("main", bundle, Question())]), lambda: processes.live(bundle)):
         with pytest.raises(AisleError) as refused:
-            asked()
+            ask()
         assert refused.value.code == "E088"
 
 

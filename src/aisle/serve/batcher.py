@@ -1,14 +1,11 @@
-"""Work that is done together: jobs wait in a bounded queue, one thread takes all that wait and does them at once.
+"""Work that is done together: jobs wait in a bounded queue, a thread takes all that wait and does them at once.
 
-The thread never waits for more jobs to come: a job that arrives at an idle thread is started at once, and those that arrive
-while it works make the next batch.
+A thread never waits for more jobs to come: a job that arrives at an idle thread is started at once, and those that arrive while
+it works make the next batch. There is one thread, or one for each process that works elsewhere.
 
 After each batch the loop gets a turn of its own before the next one begins. Both threads need the interpreter: without the turn
 a busy one keeps the loop from reading requests, which then wait where nobody counts them and nobody answers 503. Where a whole
 batch waits already the thread goes on at once: the loop reads while it multiplies, and waiting would not make batches longer.
-
-Where the work is done elsewhere, in another process, the thread sends a batch and waits for its replies. Where enough waits for
-another it sends that too, so that the other process need not wait for this one in between.
 """
 
 from __future__ import annotations
@@ -16,10 +13,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -61,41 +56,38 @@ class _Job:
         self.timer: asyncio.TimerHandle | None = None
 
 
-Finish = Callable[[], Sequence[Reply | Exception]]  # returns the replies, when they are there
-_Begun = tuple[list[_Job], Callable[[], Sequence[Any]], float]  # a batch: its jobs, how it ends, when it began
-
-
 class Batcher(Generic[Ask, Reply]):
-    """A bounded queue with one thread behind it.
+    """A bounded queue with threads behind it.
 
     Args:
-        begin: begins a batch and returns how to end it, which gives one reply an ask, an exception where that one cannot be
-            answered. Both are called in the thread. `here` makes one of a function that does all of the work.
+        workers: each does a batch, called in a thread of its own; returns one reply an ask, an exception where that one cannot
+            be answered.
         limits: of the queue.
-        name: of the thread.
-        watch: told (questions, seconds) after each batch, in the thread.
-        ahead: batches that may be begun while one is waited for; 0 where the thread itself works.
+        name: of the threads.
+        watch: told (questions, seconds) after each batch, in its thread.
+        turns: let the loop have its turn after each batch; where the work is done in other processes it needs none.
     """
 
     def __init__(
         self,
-        begin: Callable[[list[Ask]], Finish[Reply]],
+        workers: Sequence[Callable[[list[Ask]], Sequence[Reply | Exception]]],
         limits: Limits,
         name: str,
         watch: Callable[[int, float], None] = lambda questions, seconds: None,
         *,
-        ahead: int = 0,
+        turns: bool = True,
     ) -> None:
-        self._begin, self._limits, self._watch, self._ahead = begin, limits, watch, ahead
+        self._limits, self._watch, self._turns = limits, watch, turns
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._waiting = 0  # changed in the loop's thread only
-        self._ask_s = self._ended_s = 0.0
+        self._ask_s = 0.0
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._turn = threading.Lock()  # free: the loop has had its turn
         self._turn.acquire()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._run, args=(work,), name=name, daemon=True) for work in workers]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -104,8 +96,8 @@ class Batcher(Generic[Ask, Reply]):
 
     @property
     def alive(self) -> bool:
-        """Whether the thread is there; without it nothing is ever answered."""
-        return self._thread.is_alive()
+        """Whether the threads are there; without them nothing is ever answered."""
+        return all(thread.is_alive() for thread in self._threads)
 
     async def ask(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
         """Return the replies to some questions, at most `max_batch` of them, answered in one batch.
@@ -131,11 +123,12 @@ class Batcher(Generic[Ask, Reply]):
             self._waiting -= len(asks)
 
     async def close(self) -> None:
-        """Finish what waits and end the thread."""
+        """Finish what waits and end the threads."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
 
     def _expire(self, job: _Job) -> None:
         if job.done.done():
@@ -146,17 +139,13 @@ class Batcher(Generic[Ask, Reply]):
             return
         job.done.set_exception(overloaded(max(self._waiting * self._ask_s, self._limits.wait_s)))
 
-    def _run(self) -> None:
-        begun: deque[_Begun] = deque()
+    def _run(self, work: Callable[[list[Ask]], Sequence[Reply | Exception]]) -> None:
         more = True
-        while more or begun:
-            enough = self._queue.qsize() >= self._limits.max_batch // 2
-            if begun and not (more and enough and len(begun) <= self._ahead):
-                self._finish(*begun.popleft())
-            elif more:
-                jobs, more = self._take()
-                if jobs:
-                    begun.append(self._start(jobs))
+        while more:
+            jobs, more = self._take()
+            if jobs:
+                self._do(work, jobs)
+        self._queue.put(None)  # for the next thread
 
     def _take(self) -> tuple[list[_Job], bool]:
         """Wait for a job and take what waits with it, up to a batch; returns whether more may come."""
@@ -174,35 +163,29 @@ class Batcher(Generic[Ask, Reply]):
                 break
         return [one for one in jobs if not one.expired], job is not None
 
-    def _start(self, jobs: list[_Job]) -> _Begun:
-        start_s = time.perf_counter()
+    def _do(self, work: Callable[[list[Ask]], Sequence[Reply | Exception]], jobs: list[_Job]) -> None:
         for job in jobs:
             job.started = True
+        asks = [ask for job in jobs for ask in job.asks]
+        start = time.perf_counter()
         try:
-            return jobs, self._begin([ask for job in jobs for ask in job.asks]), start_s
-        except Exception as error:
-            return jobs, partial(_fail, error), start_s
-
-    def _finish(self, jobs: list[_Job], finish: Callable[[], Sequence[Any]], start_s: float) -> None:
-        count = sum(len(job.asks) for job in jobs)
-        try:
-            replies = list(finish())
+            replies = list(work(asks))
         except Exception as error:  # told to everybody who waits; the thread goes on
-            replies = [error] * count
-        start_s = max(start_s, self._ended_s)  # one that was begun ahead has waited for the one before
-        self._ended_s = time.perf_counter()
-        self._watch(count, self._ended_s - start_s)
+            replies = [error] * len(asks)
+        self._watch(len(asks), time.perf_counter() - start)
         if self._loop.is_closed():
             return
         results: list[tuple[_Job, Any]] = []
+        place = 0
         for job in jobs:
-            results.append((job, replies[: len(job.asks)]))
-            del replies[: len(job.asks)]
-        self._turn.acquire(blocking=False)  # of an earlier batch, where nobody waited for it
+            results.append((job, replies[place : place + len(job.asks)]))
+            place += len(job.asks)
+        if self._turns:
+            self._turn.acquire(blocking=False)  # of an earlier batch, where nobody waited for it
         self._loop.call_soon_threadsafe(self._deliver, results)
-        if not self._ahead and self._queue.qsize() < self._limits.max_batch:
+        if self._turns and self._queue.qsize() < self._limits.max_batch:
             self._turn.acquire(timeout=_TURN_S)
-        mean_s = (time.perf_counter() - start_s) / count
+        mean_s = (time.perf_counter() - start) / len(asks) / len(self._threads)
         self._ask_s = mean_s if not self._ask_s else self._ask_s + _SMOOTHING * (mean_s - self._ask_s)
 
     def _deliver(self, results: list[tuple[_Job, Any]]) -> None:
@@ -210,17 +193,9 @@ class Batcher(Generic[Ask, Reply]):
         for job, replies in results:
             if not job.done.done():
                 job.done.set_result(replies)
-        self._loop.call_soon(self._loop.call_soon, self._loop.call_soon, self._give_turn)
+        if self._turns:
+            self._loop.call_soon(self._loop.call_soon, self._loop.call_soon, self._give_turn)
 
     def _give_turn(self) -> None:
         if self._turn.locked():
             self._turn.release()
-
-
-def here(work: Callable[[list[Ask]], Sequence[Reply | Exception]]) -> Callable[[list[Ask]], Finish[Reply]]:
-    """Return how to begin what the thread itself does, all of it when the replies are asked for."""
-    return lambda asks: partial(work, asks)
-
-
-def _fail(error: Exception) -> Sequence[Any]:
-    raise error

@@ -1,4 +1,4 @@
-"""The program of the inference process: bundles by number, batches in one thread, changes in another; it ends with its parent."""
+"""The program of an inference process: bundles by number, batches in one thread, changes in another; it ends with its parent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import orjson
@@ -31,14 +30,9 @@ class Child:
 
     def serve(self, pipe: Connection) -> None:
         """Answer one pipe until nobody is at its other end."""
-        messages: SimpleQueue[bytes | None] = SimpleQueue()
-        # Read by a thread of its own, so that a caller who is about to send never waits for one who is about to answer.
-        threading.Thread(target=_read, args=(pipe, messages), daemon=True).start()
-        while (message := messages.get()) is not None:
-            try:
-                pipe.send_bytes(self._reply(orjson.loads(message)))
-            except OSError:
-                return
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                pipe.send_bytes(self._reply(orjson.loads(pipe.recv_bytes())))
 
     def _reply(self, message: dict[str, Any]) -> bytes:
         for number in message.pop("gone"):
@@ -68,13 +62,6 @@ class Child:
         gc.collect()
         gc.freeze()
         return bundle.id
-
-
-def _read(pipe: Connection, messages: SimpleQueue[bytes | None]) -> None:
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            messages.put(pipe.recv_bytes())
-    messages.put(None)
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from aisle.bundle.live_bundle import LiveBundle
 from aisle.serve.answering import Asked, Given, answer_all
-from aisle.serve.batcher import Batcher, Limits, here
+from aisle.serve.batcher import Batcher, Limits
 from aisle.serve.events.protocol import EventStore
-from aisle.serve.inference_process import InferenceProcess
+from aisle.serve.inference_process import InferenceProcesses
 from aisle.serve.keys import Keys
 from aisle.serve.logs import Log
 from aisle.serve.metrics import Metrics
@@ -43,8 +43,8 @@ class Service:
         self.keys, self.log = Keys(settings.keys), Log(settings.log_level)
         self.store: EventStore | None = None
         self.metrics = Metrics(slots, lambda: self.batcher.waiting, self._event_counts)
-        self.process = InferenceProcess(settings.public_key) if settings.inference == "process" else None
-        make_live = LiveBundle if self.process is None else self.process.live
+        self.processes = InferenceProcesses(settings.inference_processes, settings.public_key)
+        make_live = self.processes.live if settings.inference_processes else LiveBundle
         self.reloader = Reloader(slots, opener, self.log, self.metrics, make_live=make_live)
         self.draining = False
         self._open_store = open_store
@@ -67,12 +67,11 @@ class Service:
             self.settings.latency_budget_ms / 1000,
             self.settings.answer_timeout_s,
         )
-        self.lost = asyncio.get_running_loop().create_future()
-        if self.process is not None:
-            self.process.start()
-            self.spawn(self._watch(self.process))
-        begin, ahead = (here(answer_all), 0) if self.process is None else (self.process.begin, 1)
-        self.batcher = Batcher(begin, limits, "inference", self.metrics.batch, ahead=ahead)
+        loop = asyncio.get_running_loop()
+        self.lost = loop.create_future()
+        self.processes.start(lambda status: loop.call_soon_threadsafe(self._lose, status))
+        workers = self.processes.workers()
+        self.batcher = Batcher(workers or [answer_all], limits, "inference", self.metrics.batch, turns=not workers)
         self.store = await self._open_store()
         if self.store is not None:
             self.spawn(self._expire(self.store))
@@ -102,18 +101,17 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.batcher.close()
-        if self.process is not None:
-            await asyncio.to_thread(self.process.close)
+        await asyncio.to_thread(self.processes.close)
         if self.store is not None:
             await self.store.close()
         self.log.write("info", "service-stopped", "the service has ended")
         await asyncio.to_thread(self.log.close)
 
-    async def _watch(self, process: InferenceProcess) -> None:
-        """Give the service up when its inference process ends before it."""
-        status = await asyncio.to_thread(process.wait)
-        self.log.write("error", "inference-ended", f"the inference process has ended with status {status}")
-        self.lost.set_result(None)
+    def _lose(self, status: int) -> None:
+        """Give the service up: an inference process has ended before it."""
+        self.log.write("error", "inference-ended", f"an inference process has ended with status {status}")
+        if not self.lost.done():
+            self.lost.set_result(None)
 
     async def _expire(self, store: EventStore) -> None:
         while True:

@@ -35,8 +35,8 @@ class Settings(BaseModel):
         (), description="names of a service without keys beside this machine's, comma-separated"
     )
 
-    inference: Literal["thread", "process"] = Field(
-        "thread", description="where questions are scored; a process of its own answers more a second and holds the models twice"
+    inference_processes: int = Field(
+        0, ge=0, le=64, description="processes that score beside the one that answers, each with all models; 0 = a thread scores"
     )
     max_batch: int = Field(32, ge=1, le=4096, description="questions that are scored together at most")
     max_waiting: int = Field(1024, ge=1, description="questions that may wait; one more gets 503")
