@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,7 @@ def test_trouble_that_may_pass_is_tried_again_after_a_wait_that_grows(trouble: E
             now_s[0] = moment
             client.wait(service.reloader.look())
             assert len(tried) == tries, moment
+        assert 'aisle_reloads_total{outcome="not-loaded",variant="main"} 7.0' in client.get("/metrics").text
         source.refuse = None
         now_s[0] = 1300
         client.wait(service.reloader.look())
@@ -285,6 +287,29 @@ def test_while_a_bundle_is_fetched_the_catalogue_changes_and_a_second_call_is_to
         assert signalled.result(10) == {"main": "new+i000"}
         assert first.result(10).json()["bundles"] == {"main": "new+i000"}
         assert answering(client) == "new+i000"
+
+
+def test_a_bundle_that_takes_long_to_load_is_spoken_of_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reload, "_SLOW_S", 0.01)
+    source = FakeSource(FakeBundle("old"))
+    service = make_service(source)
+    said: list[str] = []
+
+    def slow(folder: Path) -> Bundle:
+        end = time.monotonic() + 10
+        while "bundle-loading" not in "".join(said) and time.monotonic() < end:
+            service.log.flush()
+            said.append(capsys.readouterr().err)
+        return opener(folder)
+
+    with running(service) as client:
+        opener, service.reloader._opener = service.reloader._opener, slow
+        source.bundle = FakeBundle("new")
+        client.wait(service.reloader.look())
+        assert "".join(said).count("main has been loading for 0.01 s") == 1
+        assert answering(client) == "new"
 
 
 @pytest.mark.usefixtures("live")

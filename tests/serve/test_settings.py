@@ -67,3 +67,15 @@ def test_a_queue_that_no_full_batch_fits_in_is_refused() -> None:
 
 def test_lists_are_given_with_commas() -> None:
     assert read_settings({"AISLE_ALLOWED_HOSTS": "shop.example,shop"}).allowed_hosts == ("shop.example", "shop")
+
+
+@pytest.mark.parametrize("host", ["shop.example", "shop_1", "192.0.2.7", "[2001:db8::1]", "2001:db8::1"])
+def test_names_and_addresses_are_allowed(host: str) -> None:
+    assert read_settings({}, allowed_hosts=(host,)).allowed_hosts == (host,)
+
+
+@pytest.mark.parametrize("host", ["shop.example:8000", "https://shop.example", "*", "*.shop.example", "shop.example/", "a b", ""])
+def test_what_no_host_is_ever_equal_to_is_refused(host: str) -> None:
+    with pytest.raises(AisleError, match="no name of a machine") as refused:
+        read_settings({}, allowed_hosts=(host,))
+    assert refused.value.code == "E080"

@@ -40,7 +40,9 @@ class Metrics:
         self._rejected = Counter(
             "aisle_rejected", "requests answered with an error, by its code", ("code",), registry=self.registry
         )
-        self._reloads = Counter("aisle_reloads", "bundles loaded or refused", ("variant", "outcome"), registry=self.registry)
+        self._reloads = Counter(
+            "aisle_reloads", "bundles loaded, refused or not loaded just now", ("variant", "outcome"), registry=self.registry
+        )
         self.registry.register(_Now(slots, waiting, events))
 
     def request(self, endpoint: str, status: int, seconds: float) -> None:
@@ -62,7 +64,7 @@ class Metrics:
         self._answers.labels(variant, "yes" if known else "no").inc()
 
     def reload(self, variant: str, outcome: str) -> None:
-        """Count a bundle that was "loaded" or "refused"."""
+        """Count a bundle that was "loaded", "refused" because it is bad, or "not-loaded" for what may pass."""
         self._reloads.labels(variant, outcome).inc()
 
     def text(self) -> bytes:

@@ -27,6 +27,7 @@ from aisle.serve.slots import Live, Loaded, Slot, Slots
 Opener = Callable[[Path], Bundle]
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 5.0, 300.0
+_SLOW_S = 120.0  # of loading: longer is said once, such as for a disk of the network that hangs
 # What is still being copied into its place has files that are missing, cut short, old or not known yet, and a manifest without
 # its digest; and a signature may come later. Such a bundle is tried again, after waits that grow.
 _MAY_COME = frozenset(("E002", "E005", "E006", "E007", "E008", "E010"))
@@ -105,6 +106,7 @@ class Reloader:
         """
         async with self._loading:
             before, version = slot.loaded, ""
+            slow = asyncio.get_running_loop().call_later(_SLOW_S, self._say_slow, slot)
             try:
                 version = await asyncio.to_thread(slot.source.version)
                 changes = dict(slot.changes)
@@ -113,6 +115,8 @@ class Reloader:
             except Exception as error:
                 self._refuse(slot, version, error)
                 raise
+            finally:
+                slow.cancel()
             self._refused.pop(slot.name, None)
             self._metrics.reload(slot.name, "loaded")
             self._log.write(
@@ -124,6 +128,10 @@ class Reloader:
                 aisle__bundle_before=None if before is None else before.bundle.id,
             )
             return loaded
+
+    def _say_slow(self, slot: Slot) -> None:
+        words = f"{slot.name} has been loading for {_SLOW_S:g} s; other bundles wait for it"
+        self._log.write("warning", "bundle-loading", words, aisle__variant=slot.name)
 
     def _open(self, slot: Slot, version: str, changes: list[ItemChange]) -> Loaded:
         return Loaded.of(self._opener(slot.source.folder()), version, changes, self._make_live)
@@ -145,11 +153,11 @@ class Reloader:
         if isinstance(error, AisleError) and error.code in _BAD:
             wait_s = math.inf
         self._refused[slot.name] = Refusal(version, tries, wait_s, self._clock() + wait_s)
-        self._metrics.reload(slot.name, "refused")
+        outcome, words = ("refused", "") if wait_s == math.inf else ("not-loaded", f" (again in {wait_s:.0f} s)")
+        self._metrics.reload(slot.name, outcome)
         stays = "none" if slot.loaded is None else slot.loaded.bundle.id
-        event, words = ("bundle-refused", "") if wait_s == math.inf else ("bundle-not-loaded", f" (again in {wait_s:.0f} s)")
         about = {"aisle__variant": slot.name, "aisle__bundle": stays, "error__type": type(error).__name__}
-        self._log.write("error", event, f"{slot.name}: {error}{words}", **about)
+        self._log.write("error", f"bundle-{outcome}", f"{slot.name}: {error}{words}", **about)
 
     async def change(self, slots: Sequence[Slot], changes: Sequence[ItemChange]) -> None:
         """Change the catalogue of some models: all of the changes in all of them or, where one is refused, none.

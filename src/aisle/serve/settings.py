@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from aisle.errors import AisleError
 
@@ -16,6 +17,7 @@ PREFIX = "AISLE_"
 LISTS = ("cors_origins", "allowed_hosts")
 # How like a setting a name must be to be taken for it, misspelt. Other commands have variables of their own (AISLE_WHO, ...).
 _MISSPELT = 0.75
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)  # a name, or an address
 
 
 class Settings(BaseModel):
@@ -69,6 +71,15 @@ class Settings(BaseModel):
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level of log lines")
     access_log: bool = Field(True, description="one log line a request")
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names_alone(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what no `Host` would ever be equal to."""
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no name of a machine; give it without scheme, port, path or `*`")
+        return hosts
 
 
 def read_settings(environment: Mapping[str, str] | None = None, **options: Any) -> Settings:
